@@ -1,0 +1,399 @@
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+
+/**
+ * The whole of the first data model. Read docs/ARCHITECTURE.md, "Data and locks", beside it.
+ *
+ * Three habits run through it. Every row names its tenant, and every index that serves a tenant's query begins with the
+ * tenant. Every column that can hold free content says its data class in a comment (see README.md here), so that
+ * retention and erasure are generated from the catalogue. And nothing that intake inserts refers to a row by a key that
+ * anybody updates, so that a lock on a conversation never blocks an insert.
+ */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
+}
+
+/** For development only: data is gone. The role stays when another database of the server still uses it. */
+export async function down(db: Kysely<unknown>): Promise<void> {
+  await sql
+    .raw(
+      `drop table dead_letter, passage, knowledge_document, handoff, outbox, turn, echo, message, inbound_event,
+         conversation, contact_alias, contact, channel_pacing, channel, api_key, tenant cascade`,
+    )
+    .execute(db);
+  await sql.raw('drop function if exists plantao_fold(text), plantao_current_tenant()').execute(db);
+  await sql.raw('drop text search configuration if exists plantao_portuguese').execute(db);
+  await sql.raw('drop extension if exists unaccent, pg_trgm').execute(db);
+  await sql.raw('drop owned by plantao_tenant').execute(db);
+}
+
+const EXTENSIONS = [
+  'create extension if not exists pg_trgm',
+  'create extension if not exists unaccent',
+  // Roles belong to the server, not to the database: another database may have made it already.
+  `do $$ begin
+     if not exists (select from pg_roles where rolname = 'plantao_tenant') then create role plantao_tenant nologin; end if;
+   exception when duplicate_object or unique_violation then null; end $$`,
+  'grant plantao_tenant to current_user',
+  'grant usage on schema public to plantao_tenant',
+  `create function plantao_current_tenant() returns uuid language sql stable parallel safe
+     as $$ select nullif(current_setting('plantao.tenant_id', true), '')::uuid $$`,
+  // unaccent() is only stable, because its dictionary could be changed; ours never is, and an index needs immutable.
+  `create function plantao_fold(text) returns text language sql immutable strict parallel safe
+     as $$ select lower(public.unaccent('public.unaccent', $1)) $$`,
+  'create text search configuration plantao_portuguese (copy = portuguese)',
+  `alter text search configuration plantao_portuguese
+     alter mapping for hword, hword_part, word with public.unaccent, portuguese_stem`,
+];
+
+const TENANTS = [
+  `create table tenant (
+     id uuid primary key,
+     slug text not null unique check (slug ~ '^[a-z0-9](-?[a-z0-9])*$' and length(slug) <= 63),
+     name text not null check (length(name) between 1 and 200),
+     plan text,
+     locale text not null default 'pt-BR',
+     time_zone text not null default 'America/Sao_Paulo',
+     settings jsonb not null default '{}',
+     sealed_data_key bytea not null,
+     created_at timestamptz not null default now()
+   )`,
+  `create table api_key (
+     id uuid primary key,
+     tenant_id uuid not null references tenant on delete cascade,
+     name text not null,
+     role text not null check (role in ('admin', 'agent', 'viewer')),
+     key_hash bytea not null unique,
+     created_at timestamptz not null default now(),
+     revoked_at timestamptz
+   )`,
+  'create index api_key_of_tenant on api_key (tenant_id, created_at)',
+  `create table channel (
+     id uuid primary key,
+     tenant_id uuid not null references tenant on delete cascade,
+     name text not null,
+     kind text not null check (kind in ('whaticket')),
+     gateway_profile text not null check (gateway_profile in ('community', 'launcherbr', 'ticketz', 'hosted')),
+     gateway_base_url text not null,
+     gateway_connection_id text,
+     sealed_credentials bytea not null,
+     webhook_auth text not null check (webhook_auth in ('hmac', 'bearer', 'url-secret')),
+     webhook_header text,
+     sealed_webhook_secrets bytea not null,
+     on_unknown text not null default 'hand-over' check (on_unknown in ('hand-over', 'resend')),
+     handoff_queue_id integer,
+     handoff_user_id integer,
+     created_at timestamptz not null default now(),
+     updated_at timestamptz not null default now(),
+     unique (tenant_id, id)
+   )`,
+  // Apart from channel, because it changes with every message: a lock here must not touch the row foreign keys point at.
+  `create table channel_pacing (
+     channel_id uuid primary key references channel on delete cascade,
+     tenant_id uuid not null references tenant on delete cascade,
+     next_send_at timestamptz not null
+   )`,
+  'create index channel_pacing_of_tenant on channel_pacing (tenant_id)',
+];
+
+const PEOPLE = [
+  `create table contact (
+     id uuid primary key,
+     tenant_id uuid not null references tenant on delete cascade,
+     sealed_name bytea,
+     created_at timestamptz not null default now(),
+     unique (tenant_id, id)
+   )`,
+  `create table contact_alias (
+     tenant_id uuid not null,
+     kind text not null check (kind in ('phone', 'lid', 'ticket')),
+     blind_index bytea not null,
+     contact_id uuid not null,
+     sealed_address bytea not null,
+     created_at timestamptz not null default now(),
+     primary key (tenant_id, kind, blind_index),
+     foreign key (tenant_id, contact_id) references contact (tenant_id, id) on delete cascade
+   )`,
+  'create index contact_alias_of_contact on contact_alias (tenant_id, contact_id)',
+  `create table conversation (
+     id uuid primary key,
+     tenant_id uuid not null,
+     channel_id uuid not null,
+     contact_id uuid not null,
+     gateway_ticket_id text,
+     owner text not null default 'bot' check (owner in ('bot', 'human', 'nobody')),
+     owner_reason text,
+     owner_since timestamptz not null default now(),
+     owner_lapses_at timestamptz,
+     epoch integer not null default 0,
+     episode_started_at timestamptz not null default now(),
+     unsure_in_a_row smallint not null default 0,
+     lease_owner uuid,
+     lease_until timestamptz,
+     fence bigint not null default 0,
+     attempts smallint not null default 0,
+     created_at timestamptz not null default now(),
+     unique (tenant_id, id),
+     unique (channel_id, contact_id),
+     foreign key (tenant_id, channel_id) references channel (tenant_id, id) on delete cascade,
+     foreign key (tenant_id, contact_id) references contact (tenant_id, id)
+   ) with (fillfactor = 70)`,
+  'create index conversation_newest on conversation (tenant_id, created_at desc, id desc)',
+];
+
+const MESSAGES = [
+  // What arrived, once. The unique key is the only judge of what is a duplicate. Raw bytes go after 30 days, the row stays.
+  `create table inbound_event (
+     id uuid primary key,
+     tenant_id uuid not null,
+     channel_id uuid not null,
+     dedupe_key text not null,
+     kind text not null check (kind in
+       ('message', 'echo', 'group', 'status', 'reaction', 'edit', 'deletion', 'ticket', 'system', 'unknown')),
+     conversation_id uuid,
+     raw bytea,
+     request_id text not null,
+     received_at timestamptz not null default now(),
+     unique (channel_id, dedupe_key),
+     foreign key (tenant_id, channel_id) references channel (tenant_id, id) on delete cascade
+   )`,
+  'create index inbound_event_newest on inbound_event (tenant_id, received_at desc)',
+  'create index inbound_event_with_raw on inbound_event (received_at) where raw is not null',
+  // A customer's message has the id of the event that brought it.
+  `create table message (
+     id uuid primary key,
+     tenant_id uuid not null,
+     conversation_id uuid not null,
+     seq bigint generated always as identity,
+     author text not null check (author in ('customer', 'bot', 'human')),
+     kind text not null,
+     text text,
+     quoted_text text,
+     provider_message_id text,
+     said_at timestamptz not null,
+     received_at timestamptz not null default now(),
+     answer_after timestamptz,
+     request_id text,
+     edited_at timestamptz,
+     deleted_at timestamptz,
+     settled_kind text check (settled_kind in ('reply', 'human', 'recorded')),
+     settled_reason text,
+     settled_by_message_id uuid,
+     settled_turn_id uuid,
+     settled_at timestamptz,
+     check ((settled_kind is null) = (settled_at is null)),
+     check (settled_kind is distinct from 'reply' or settled_by_message_id is not null),
+     check (settled_kind is distinct from 'recorded' or settled_reason is not null),
+     foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
+   )`,
+  'create index message_in_order on message (tenant_id, conversation_id, said_at, seq)',
+  'create index message_by_arrival on message (conversation_id, seq)',
+  'create index message_by_provider_id on message (conversation_id, provider_message_id) where provider_message_id is not null',
+  // The mailbox: small however long the history is, because a settled message leaves it.
+  `create index message_unsettled on message (conversation_id, received_at) include (answer_after)
+     where author = 'customer' and settled_at is null`,
+  // What the gateway reports as said by our side, until it is known whose words they were.
+  `create table echo (
+     id uuid primary key,
+     tenant_id uuid not null,
+     conversation_id uuid not null,
+     text text,
+     text_hash bytea not null,
+     is_automatic boolean not null,
+     provider_message_id text,
+     said_at timestamptz not null,
+     received_at timestamptz not null default now(),
+     settled_as text check (settled_as in ('ours', 'human', 'automatic', 'late')),
+     settled_at timestamptz,
+     foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
+   )`,
+  'create index echo_unsettled on echo (conversation_id, received_at) where settled_at is null',
+  'create index echo_of_tenant on echo (tenant_id, conversation_id)',
+];
+
+const TURNS = [
+  `create table turn (
+     id uuid primary key,
+     tenant_id uuid not null,
+     conversation_id uuid not null,
+     outcome text not null,
+     owner_epoch integer not null,
+     fence bigint not null,
+     trace jsonb not null,
+     started_at timestamptz not null,
+     finished_at timestamptz not null default now(),
+     foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
+   )`,
+  'create index turn_newest on turn (tenant_id, conversation_id, finished_at desc)',
+  // One row per bubble. The text is the message's; this is only its way out.
+  `create table outbox (
+     id uuid primary key,
+     tenant_id uuid not null,
+     channel_id uuid not null,
+     conversation_id uuid not null,
+     message_id uuid not null references message on delete cascade,
+     turn_id uuid not null,
+     part smallint not null,
+     seq bigint generated always as identity,
+     text_hash bytea not null,
+     epoch integer not null,
+     state text not null default 'pending' check (state in
+       ('pending', 'sending', 'unknown', 'sent', 'delivered', 'read', 'failed', 'dropped')),
+     attempts smallint not null default 0,
+     due_at timestamptz not null default now(),
+     deadline_at timestamptz not null,
+     paced_at timestamptz,
+     sending_since timestamptz,
+     unknown_since timestamptz,
+     sent_at timestamptz,
+     settled_by text,
+     echo_id uuid,
+     provider_message_id text,
+     failure text,
+     history jsonb not null default '[]',
+     request_id text,
+     created_at timestamptz not null default now(),
+     unique (turn_id, part),
+     foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
+   ) with (fillfactor = 70)`,
+  `create index outbox_open on outbox (conversation_id, seq) where state in ('pending', 'sending', 'unknown')`,
+  `create index outbox_due on outbox (due_at) where state in ('pending', 'sending', 'unknown')`,
+  'create index outbox_recent on outbox (conversation_id, text_hash, seq)',
+  'create index outbox_by_message on outbox (message_id)',
+  'create index outbox_of_tenant on outbox (tenant_id, conversation_id)',
+  `create table handoff (
+     id uuid primary key,
+     tenant_id uuid not null,
+     conversation_id uuid not null,
+     state text not null check (state in ('waiting', 'taken', 'returned', 'closed')),
+     reason text not null,
+     requested_at timestamptz not null default now(),
+     taken_at timestamptz,
+     ended_at timestamptz,
+     foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
+   )`,
+  `create unique index handoff_open on handoff (conversation_id) where state in ('waiting', 'taken')`,
+  `create index handoff_waiting on handoff (tenant_id, requested_at) where state = 'waiting'`,
+  `create table dead_letter (
+     id uuid primary key,
+     tenant_id uuid not null references tenant on delete cascade,
+     stage text not null check (stage in ('intake', 'turn', 'delivery', 'knowledge')),
+     subject_id uuid not null,
+     conversation_id uuid,
+     reason text not null,
+     payload jsonb not null,
+     history jsonb not null default '[]',
+     state text not null default 'open' check (state in ('open', 'replayed', 'discarded')),
+     created_at timestamptz not null default now(),
+     settled_at timestamptz,
+     settled_by text
+   )`,
+  'create index dead_letter_newest on dead_letter (tenant_id, created_at desc, id desc)',
+  `create unique index dead_letter_open_once on dead_letter (subject_id) where state = 'open'`,
+];
+
+const KNOWLEDGE = [
+  `create table knowledge_document (
+     id uuid primary key,
+     tenant_id uuid not null references tenant on delete cascade,
+     title text not null,
+     url text,
+     text text,
+     state text not null default 'waiting' check (state in ('waiting', 'indexing', 'ready', 'failed')),
+     failure text,
+     valid_from timestamptz,
+     valid_until timestamptz,
+     created_at timestamptz not null default now(),
+     updated_at timestamptz not null default now(),
+     unique (tenant_id, id)
+   )`,
+  'create index knowledge_document_newest on knowledge_document (tenant_id, created_at desc, id desc)',
+  `create index knowledge_document_unfinished on knowledge_document (updated_at) where state in ('waiting', 'indexing')`,
+  `create table passage (
+     id uuid primary key,
+     tenant_id uuid not null,
+     document_id uuid not null,
+     ordinal integer not null,
+     title text not null,
+     text text not null,
+     valid_from timestamptz,
+     valid_until timestamptz,
+     folded text generated always as (plantao_fold(title || ' ' || text)) stored,
+     words tsvector generated always as (
+       setweight(to_tsvector('plantao_portuguese', title), 'A') || setweight(to_tsvector('plantao_portuguese', text), 'B')
+     ) stored,
+     unique (document_id, ordinal),
+     foreign key (tenant_id, document_id) references knowledge_document (tenant_id, id) on delete cascade
+   )`,
+  'create index passage_of_tenant on passage (tenant_id, document_id)',
+  'create index passage_words on passage using gin (words)',
+  'create index passage_trigrams on passage using gin (folded gin_trgm_ops)',
+];
+
+/** Every table of a tenant, and its column that names the tenant. */
+const TENANT_TABLES: readonly (readonly [table: string, column: string])[] = [
+  ['tenant', 'id'],
+  ['api_key', 'tenant_id'],
+  ['channel', 'tenant_id'],
+  ['channel_pacing', 'tenant_id'],
+  ['contact', 'tenant_id'],
+  ['contact_alias', 'tenant_id'],
+  ['conversation', 'tenant_id'],
+  ['inbound_event', 'tenant_id'],
+  ['message', 'tenant_id'],
+  ['echo', 'tenant_id'],
+  ['turn', 'tenant_id'],
+  ['outbox', 'tenant_id'],
+  ['handoff', 'tenant_id'],
+  ['dead_letter', 'tenant_id'],
+  ['knowledge_document', 'tenant_id'],
+  ['passage', 'tenant_id'],
+];
+
+const ROW_LEVEL_SECURITY = TENANT_TABLES.flatMap(([table, column]) => [
+  `alter table ${table} enable row level security`,
+  `create policy tenant_only on ${table} to plantao_tenant
+     using (${column} = plantao_current_tenant()) with check (${column} = plantao_current_tenant())`,
+  `grant select, insert, update, delete on ${table} to plantao_tenant`,
+]);
+
+/** Data classes: the README of this folder says what each one means and how long it is kept. */
+const DATA_CLASSES: Readonly<Record<string, string>> = {
+  'tenant.sealed_data_key': 'credential',
+  'tenant.settings': 'configuration',
+  'api_key.key_hash': 'credential',
+  'channel.sealed_credentials': 'credential',
+  'channel.sealed_webhook_secrets': 'credential',
+  'contact.sealed_name': 'identity',
+  'contact_alias.blind_index': 'identity',
+  'contact_alias.sealed_address': 'identity',
+  'inbound_event.raw': 'raw',
+  'message.text': 'content',
+  'message.quoted_text': 'content',
+  'echo.text': 'content',
+  'echo.text_hash': 'content',
+  'turn.trace': 'content',
+  'outbox.text_hash': 'content',
+  'outbox.history': 'operation',
+  'dead_letter.payload': 'content',
+  'dead_letter.history': 'operation',
+  'knowledge_document.text': 'knowledge',
+  'passage.text': 'knowledge',
+  'passage.folded': 'knowledge',
+  'passage.words': 'knowledge',
+};
+
+const COMMENTS = Object.entries(DATA_CLASSES).map(
+  ([column, dataClass]) => `comment on column ${column} is 'data-class: ${dataClass}'`,
+);
+
+const STATEMENTS = [
+  ...EXTENSIONS,
+  ...TENANTS,
+  ...PEOPLE,
+  ...MESSAGES,
+  ...TURNS,
+  ...KNOWLEDGE,
+  ...ROW_LEVEL_SECURITY,
+  ...COMMENTS,
+];

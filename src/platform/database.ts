@@ -1,0 +1,136 @@
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import type { PostgresPoolClient, Transaction } from 'kysely';
+import { Pool } from 'pg';
+import type { PoolClient } from 'pg';
+import { Gauge } from 'prom-client';
+import type { Logger } from './logger.ts';
+import { registry } from './metrics.ts';
+import type { Secret } from './secret.ts';
+
+export interface PoolOptions {
+  /** Shown as `application_name` and as a metric label: which part of which process this pool serves. */
+  readonly name: string;
+  readonly connectionsMax: number;
+  /** How long a query may take before the client gives up on it, also when the server has frozen. */
+  readonly queryTimeoutMs: number;
+  /** How long to wait for a connection, new or returned to the pool. */
+  readonly acquireTimeoutMs: number;
+}
+
+/**
+ * A server cuts off a transaction whose client went silent for this long. A frozen worker would otherwise keep its row
+ * locks, and stop intake for everybody.
+ */
+const IDLE_IN_TRANSACTION_MS = 3_000;
+const LOCK_TIMEOUT_MS = 2_000;
+const CONNECTION_LIFE_SECONDS = 1_800;
+
+const poolConnections = new Gauge({
+  name: 'plantao_db_pool_connections',
+  help: 'Open connections of a pool by state.',
+  labelNames: ['pool', 'state'],
+  registers: [registry],
+});
+const poolWaiting = new Gauge({
+  name: 'plantao_db_pool_waiting',
+  help: 'Callers waiting for a connection of a pool.',
+  labelNames: ['pool'],
+  registers: [registry],
+});
+
+/**
+ * A pool in which nothing can wait for ever: each wait has a deadline on this side of the wire.
+ *
+ * The server's own timeouts are set as well, but a frozen server does not keep them.
+ */
+export function createPool(url: Secret, options: PoolOptions, log: Logger): Pool {
+  const pool = new Pool({
+    connectionString: url.reveal(),
+    max: options.connectionsMax,
+    connectionTimeoutMillis: options.acquireTimeoutMs,
+    query_timeout: options.queryTimeoutMs,
+    statement_timeout: options.queryTimeoutMs,
+    lock_timeout: Math.min(LOCK_TIMEOUT_MS, options.queryTimeoutMs),
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    keepAlive: true,
+    maxLifetimeSeconds: CONNECTION_LIFE_SECONDS,
+    application_name: `plantao-${options.name}`,
+  });
+  // A connection that dies while idle is replaced by the pool; without a listener it would end the process.
+  pool.on('error', (error) => {
+    log.warn({ err: error, pool: options.name }, 'An idle database connection was lost');
+  });
+  const measure = (): void => {
+    poolConnections.set({ pool: options.name, state: 'total' }, pool.totalCount);
+    poolConnections.set({ pool: options.name, state: 'idle' }, pool.idleCount);
+    poolWaiting.set({ pool: options.name }, pool.waitingCount);
+  };
+  pool.on('connect', measure);
+  pool.on('acquire', measure);
+  pool.on('release', measure);
+  pool.on('remove', measure);
+  return pool;
+}
+
+export function createDatabase<Schema>(pool: Pool): Kysely<Schema> {
+  return new Kysely<Schema>({
+    dialect: new PostgresDialect({
+      pool: {
+        options: pool.options,
+        connect: async () => discardedWhenUnsure(await pool.connect()),
+        end: () => pool.end(),
+      },
+    }),
+  });
+}
+
+/**
+ * A connection whose query ended without an answer from the server (a timeout, a cut line) still has that query in
+ * flight. Given back to the pool it would make the next caller wait behind it, so it is closed instead.
+ */
+function discardedWhenUnsure(client: PoolClient): PostgresPoolClient {
+  let unsure: Error | undefined;
+  const query = async (text: string, parameters: readonly unknown[]): Promise<unknown> => {
+    try {
+      return await client.query(text, [...parameters]);
+    } catch (error) {
+      if (sqlState(error) === undefined) unsure = error instanceof Error ? error : new Error('The query failed');
+      throw error;
+    }
+  };
+  return {
+    query: query as PostgresPoolClient['query'],
+    release: () => {
+      client.release(unsure);
+    },
+  };
+}
+
+/** The role that requests of one tenant run as. Row-level security applies to it, even below a superuser connection. */
+export const TENANT_ROLE = 'plantao_tenant';
+
+/** Runs `work` in a transaction that can see and change rows of this tenant only. */
+export async function asTenant<Schema, Result>(
+  db: Kysely<Schema>,
+  tenantId: string,
+  work: (tx: Transaction<Schema>) => Promise<Result>,
+): Promise<Result> {
+  return await db.transaction().execute(async (tx) => {
+    await sql`select set_config('plantao.tenant_id', ${tenantId}, true), set_config('role', ${TENANT_ROLE}, true)`.execute(
+      tx,
+    );
+    return await work(tx);
+  });
+}
+
+/** What PostgreSQL calls the problem, as five characters; undefined when the error did not come from the server. */
+export function sqlState(error: unknown): string | undefined {
+  if (!(error instanceof Object) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  return /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
+}
+
+/** Whether the server refused the values themselves (class 22 data, 23 constraint), so that a retry cannot help. */
+export function isDataError(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && (state.startsWith('22') || state.startsWith('23'));
+}

@@ -1,0 +1,39 @@
+import type { Secret } from '../platform/secret.ts';
+import type { Address } from './message.ts';
+
+export const GATEWAY_PROFILES = ['community', 'launcherbr', 'ticketz', 'hosted'] as const;
+export type GatewayProfile = (typeof GATEWAY_PROFILES)[number];
+
+/** How to reach one connection of a gateway. */
+export interface GatewayConnection {
+  readonly profile: GatewayProfile;
+  readonly baseUrl: string;
+  readonly token: Secret;
+  /** A user of the gateway, for what a token cannot do. */
+  readonly login: { readonly email: string; readonly password: Secret } | undefined;
+  /** The gateway's number for the connection, where a token does not imply it. */
+  readonly connectionId: string | undefined;
+}
+
+export interface OutgoingText {
+  /** Best address first. */
+  readonly addresses: readonly Address[];
+  readonly ticketId: string | undefined;
+  readonly text: string;
+}
+
+/**
+ * Sends through a gateway.
+ *
+ * `sendText` makes one attempt. It resolves when the gateway said yes and throws a `Failure` otherwise. The one that
+ * matters is `GATEWAY_OUTCOME_UNKNOWN`: bytes may have reached the gateway and no answer came, so the text may or may not
+ * be on the customer's phone, and sending again may say it twice. Every other code means it was not sent.
+ */
+export interface Gateway {
+  sendText(connection: GatewayConnection, message: OutgoingText, signal: AbortSignal): Promise<SentText>;
+}
+
+export interface SentText {
+  /** The provider's id, where a gateway tells it. */
+  readonly providerMessageId: string | undefined;
+}

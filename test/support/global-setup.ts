@@ -1,0 +1,3 @@
+export default function setup(): void {
+  // Filled in with the embedded database.
+}
