@@ -139,6 +139,8 @@ const PEOPLE = [
      foreign key (tenant_id, contact_id) references contact (tenant_id, id)
    ) with (fillfactor = 70)`,
   'create index conversation_newest on conversation (tenant_id, created_at desc, id desc)',
+  'create index conversation_of_contact on conversation (tenant_id, contact_id)',
+  'create index conversation_of_channel on conversation (tenant_id, channel_id)',
 ];
 
 const MESSAGES = [
@@ -157,7 +159,7 @@ const MESSAGES = [
      unique (channel_id, dedupe_key),
      foreign key (tenant_id, channel_id) references channel (tenant_id, id) on delete cascade
    )`,
-  'create index inbound_event_newest on inbound_event (tenant_id, received_at desc)',
+  'create index inbound_event_newest on inbound_event (tenant_id, channel_id, received_at desc)',
   'create index inbound_event_with_raw on inbound_event (received_at) where raw is not null',
   // A customer's message has the id of the event that brought it.
   `create table message (
@@ -273,6 +275,7 @@ const TURNS = [
      foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
    )`,
   `create unique index handoff_open on handoff (conversation_id) where state in ('waiting', 'taken')`,
+  'create index handoff_of_conversation on handoff (tenant_id, conversation_id)',
   `create index handoff_waiting on handoff (tenant_id, requested_at) where state = 'waiting'`,
   `create table dead_letter (
      id uuid primary key,

@@ -1,0 +1,45 @@
+import type { Kysely } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import type { Migration, MigrationInfo } from 'kysely/migration';
+
+/** Migrations by name; they run in the order of their names, all pending ones in one transaction. */
+export type Migrations = Readonly<Record<string, Migration>>;
+
+/**
+ * Brings the schema up to date, or does nothing. Safe to start from several processes: PostgreSQL lets one through at a
+ * time.
+ *
+ * @returns the names of the migrations that ran.
+ * @throws the database's own error; the schema is then as it was before.
+ */
+export async function migrateUp<Schema>(db: Kysely<Schema>, migrations: Migrations): Promise<readonly string[]> {
+  return await run(migrator(db, migrations).migrateToLatest());
+}
+
+/** Takes the last migration back. For development: what the migration made is gone, rows included. */
+export async function migrateDown<Schema>(db: Kysely<Schema>, migrations: Migrations): Promise<readonly string[]> {
+  return await run(migrator(db, migrations).migrateDown());
+}
+
+export async function migrationStatus<Schema>(db: Kysely<Schema>, migrations: Migrations): Promise<readonly MigrationInfo[]> {
+  return await migrator(db, migrations).getMigrations();
+}
+
+/** @throws when a migration has not run on this database yet: a process must not work on a schema it does not know. */
+export async function assertMigrated<Schema>(db: Kysely<Schema>, migrations: Migrations): Promise<void> {
+  const pending = (await migrationStatus(db, migrations)).filter((migration) => migration.executedAt === undefined);
+  if (pending.length === 0) return;
+  throw new Error(
+    `The database lacks ${pending.length} migrations (first: ${pending[0]?.name ?? ''}). Run: npm run migrate -- up`,
+  );
+}
+
+function migrator<Schema>(db: Kysely<Schema>, migrations: Migrations): Migrator {
+  return new Migrator({ db, provider: { getMigrations: () => Promise.resolve({ ...migrations }) } });
+}
+
+async function run(work: ReturnType<Migrator['migrateToLatest']>): Promise<readonly string[]> {
+  const { error, results } = await work;
+  if (error !== undefined) throw error instanceof Error ? error : new Error('The migration failed', { cause: error });
+  return (results ?? []).filter((result) => result.status === 'Success').map((result) => result.migrationName);
+}

@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import type { Kysely, Selectable } from 'kysely';
+import { LRUCache } from 'lru-cache';
+import { masterKeys, seal, unseal } from '../platform/crypto.ts';
+import type { SealingKey } from '../platform/crypto.ts';
+import { sqlState } from '../platform/database.ts';
+import type { Secret } from '../platform/secret.ts';
+import { Failure } from '../vocabulary/failures.ts';
+import { newId, TenantId } from '../vocabulary/ids.ts';
+import type { Schema, Tx } from '../vocabulary/schema.ts';
+import { tenantKeys, TenantSettings } from './tenants.ts';
+import type { Tenant, TenantKeys } from './tenants.ts';
+
+export interface NewTenant {
+  readonly slug: string;
+  readonly name: string;
+  readonly plan?: string | undefined;
+  readonly locale?: string | undefined;
+  readonly timeZone?: string | undefined;
+}
+
+const TENANTS_CACHED = 5_000;
+/** How long a process may act on settings that another one has changed. */
+const SETTINGS_TTL_MS = 5_000;
+const UNIQUE_VIOLATION = '23505';
+
+/** Tenants, their settings and their keys. */
+export class TenantStore {
+  readonly #db: Kysely<Schema>;
+  readonly #master: () => readonly SealingKey[];
+  // A tenant's data key never changes, only its wrapping does, so this cache needs no expiry.
+  readonly #keys = new LRUCache<TenantId, TenantKeys>({ max: TENANTS_CACHED });
+  readonly #tenants = new LRUCache<TenantId, Tenant>({ max: TENANTS_CACHED, ttl: SETTINGS_TTL_MS });
+
+  constructor(db: Kysely<Schema>, master: { current: Secret; previous: Secret | undefined }) {
+    this.#db = db;
+    this.#master = () => masterKeys(master.current, master.previous);
+  }
+
+  /** @throws {Failure} ALREADY_EXISTS when the slug is taken. */
+  async create(tenant: NewTenant): Promise<Tenant> {
+    const id = newId(TenantId);
+    const [master] = this.#master();
+    if (master === undefined) throw new Error('There is no master key');
+    try {
+      const row = await this.#db
+        .insertInto('tenant')
+        .values({
+          id,
+          slug: tenant.slug,
+          name: tenant.name,
+          plan: tenant.plan ?? null,
+          ...(tenant.locale === undefined ? {} : { locale: tenant.locale }),
+          ...(tenant.timeZone === undefined ? {} : { time_zone: tenant.timeZone }),
+          sealed_data_key: seal(master, randomBytes(32), dataKeyPlace(id)),
+        })
+        .returningAll()
+        .executeTakeFirstOrThrow();
+      return tenantFromRow(row);
+    } catch (error) {
+      if (sqlState(error) === UNIQUE_VIOLATION)
+        throw new Failure('ALREADY_EXISTS', { slug: tenant.slug }, { cause: error });
+      throw error;
+    }
+  }
+
+  /** At most {@link SETTINGS_TTL_MS} old. */
+  async find(id: TenantId): Promise<Tenant | undefined> {
+    const cached = this.#tenants.get(id);
+    if (cached !== undefined) return cached;
+    const row = await this.#db.selectFrom('tenant').selectAll().where('id', '=', id).executeTakeFirst();
+    if (row === undefined) return undefined;
+    const tenant = tenantFromRow(row);
+    this.#tenants.set(id, tenant);
+    return tenant;
+  }
+
+  /** @throws {Failure} NOT_FOUND */
+  async get(id: TenantId): Promise<Tenant> {
+    const tenant = await this.find(id);
+    if (tenant === undefined) throw new Failure('NOT_FOUND', { tenantId: id });
+    return tenant;
+  }
+
+  async list(page: { limit: number; after?: { createdAt: Date; id: string } | undefined }): Promise<readonly Tenant[]> {
+    let query = this.#db.selectFrom('tenant').selectAll();
+    const { after } = page;
+    if (after !== undefined) {
+      query = query.where((is) =>
+        is.or([
+          is('created_at', '<', after.createdAt),
+          is.and([is('created_at', '=', after.createdAt), is('id', '<', after.id)]),
+        ]),
+      );
+    }
+    const rows = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(page.limit).execute();
+    return rows.map(tenantFromRow);
+  }
+
+  async saveSettings(tx: Tx, id: TenantId, settings: TenantSettings): Promise<void> {
+    await tx
+      .updateTable('tenant')
+      .set({ settings: JSON.stringify(settings) })
+      .where('id', '=', id)
+      .execute();
+    this.#tenants.delete(id);
+  }
+
+  /** @throws {Failure} NOT_FOUND when there is no such tenant. */
+  async keysOf(id: TenantId): Promise<TenantKeys> {
+    const cached = this.#keys.get(id);
+    if (cached !== undefined) return cached;
+    const row = await this.#db.selectFrom('tenant').select('sealed_data_key').where('id', '=', id).executeTakeFirst();
+    if (row === undefined) throw new Failure('NOT_FOUND', { tenantId: id });
+    const keys = tenantKeys(unseal(this.#master(), row.sealed_data_key, dataKeyPlace(id)));
+    this.#keys.set(id, keys);
+    return keys;
+  }
+}
+
+function dataKeyPlace(id: TenantId) {
+  return { tenantId: id, table: 'tenant', column: 'sealed_data_key', rowId: id };
+}
+
+function tenantFromRow(row: Selectable<Schema['tenant']>): Tenant {
+  return {
+    id: TenantId.parse(row.id),
+    slug: row.slug,
+    name: row.name,
+    plan: row.plan ?? undefined,
+    locale: row.locale,
+    timeZone: row.time_zone,
+    settings: TenantSettings.parse(row.settings),
+    createdAt: row.created_at,
+  };
+}
