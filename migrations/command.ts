@@ -29,6 +29,7 @@ async function main(command: string | undefined): Promise<number> {
       return 0;
     case 'check':
       return await check(databaseUrl);
+    case undefined:
     default:
       console.error(USAGE);
       return 64;
@@ -46,7 +47,7 @@ async function check(databaseUrl: Secret): Promise<number> {
       await migrateUp(db, MIGRATIONS);
       const before = await describeSchema(db);
       const names = Object.keys(MIGRATIONS);
-      for (let step = 0; step < names.length; step += 1) await migrateDown(db, MIGRATIONS);
+      while ((await migrateDown(db, MIGRATIONS)).length > 0);
       await migrateUp(db, MIGRATIONS);
       const problems = [...(await brokenRules(db))];
       if ((await describeSchema(db)) !== before) problems.push('up, down, up does not leave the same schema');

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { seal, unseal } from '../platform/crypto.ts';
 import { Secret } from '../platform/secret.ts';
-import { monotonicMs } from '../platform/time.ts';
+import { monotonicMs, pause } from '../platform/time.ts';
 import { GATEWAY_PROFILES } from '../vocabulary/gateway.ts';
 import type { GatewayConnection, GatewayProfile } from '../vocabulary/gateway.ts';
 import { ChannelId, newId, TenantId } from '../vocabulary/ids.ts';
@@ -31,6 +31,8 @@ const CHANNELS_CACHED = 10_000;
 const FRESH_MS = 5_000;
 /** How long a known channel is still believed while the database cannot be asked. */
 const STALE_MS = 600_000;
+/** How long a request waits for a fresh copy when it has one that is merely not fresh. */
+const PATIENCE_MS = 200;
 
 /** Channels, opened. The webhook asks for one at every request, so they are cached. */
 export class ChannelStore {
@@ -76,19 +78,16 @@ export class ChannelStore {
   }
 
   /**
-   * The channel, at most {@link FRESH_MS} old; while the database does not answer, as old as {@link STALE_MS}.
+   * The channel, at most {@link FRESH_MS} old; while the database is slow or down, as old as {@link STALE_MS}.
    *
    * @throws the database's error when the channel is not known here and cannot be read.
    */
   async find(id: ChannelId): Promise<Channel | undefined> {
     const cached = this.#cache.get(id);
-    if (cached !== undefined && monotonicMs() - cached.readAt < FRESH_MS) return cached.channel;
-    try {
-      return await this.#readOnce(id);
-    } catch (error) {
-      if (cached !== undefined) return cached.channel;
-      throw error;
-    }
+    if (cached === undefined) return await this.findFresh(id);
+    if (monotonicMs() - cached.readAt < FRESH_MS) return cached.channel;
+    const asked = this.findFresh(id).catch(() => cached.channel);
+    return await Promise.race([asked, pause(PATIENCE_MS).then(() => cached.channel)]);
   }
 
   async listOf(tx: Tx, tenantId: TenantId): Promise<readonly Channel[]> {
@@ -102,8 +101,8 @@ export class ChannelStore {
     return rows.map((row) => channelFromRow(row, keys));
   }
 
-  /** Requests that arrive together for a channel that is not cached ask the database once. */
-  async #readOnce(id: ChannelId): Promise<Channel | undefined> {
+  /** The channel as it is now. Requests that ask together share one query. */
+  async findFresh(id: ChannelId): Promise<Channel | undefined> {
     const underway = this.#reading.get(id) ?? this.#read(id).finally(() => this.#reading.delete(id));
     this.#reading.set(id, underway);
     return await underway;

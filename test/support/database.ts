@@ -11,7 +11,7 @@ export interface TestDatabase {
 
 /** A database of its own, cloned from the migrated template. */
 export async function createTestDatabase(): Promise<TestDatabase> {
-  const server = process.env['PLANTAO_TEST_DATABASE_URL'] ?? '';
+  const server = process.env.PLANTAO_TEST_DATABASE_URL ?? '';
   const name = `t_${randomBytes(8).toString('hex')}`;
   await onServer(server, `create database ${name} template plantao_template`);
   const url = new URL(server);

@@ -17,7 +17,7 @@ import { servers } from './servers.ts';
  */
 export default async function setup(): Promise<void> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'plantao-test-'));
-  const given = process.env['TEST_DATABASE_URL'];
+  const given = process.env.TEST_DATABASE_URL;
   if (given === undefined) {
     servers.postgres = await startEmbeddedPostgres({
       directory: path.join(directory, 'postgres'),
@@ -29,9 +29,9 @@ export default async function setup(): Promise<void> {
 
   const url = given ?? servers.postgres?.url ?? '';
   await migrate(url);
-  process.env['PLANTAO_TEST_DATABASE_URL'] = url;
-  process.env['PLANTAO_TEST_REDIS_URL'] = servers.redis.url;
-  process.env['PLANTAO_TEST_REDIS_IS_REAL'] = String(servers.redis.isReal);
+  process.env.PLANTAO_TEST_DATABASE_URL = url;
+  process.env.PLANTAO_TEST_REDIS_URL = servers.redis.url;
+  process.env.PLANTAO_TEST_REDIS_IS_REAL = String(servers.redis.isReal);
 }
 
 async function migrate(url: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Failure } from '../../vocabulary/failures.ts';
 import type { ModelUsage } from '../../vocabulary/model.ts';
-import { unusable } from '../openai-compatible/draft-text.ts';
+import { unusable } from '../model-calls/draft-text.ts';
 
 /**
  * The model had nothing against the question but against saying this.

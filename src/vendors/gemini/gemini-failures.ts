@@ -1,8 +1,8 @@
 import { GoogleGenerativeAIFetchError, GoogleGenerativeAIRequestInputError } from '@google/generative-ai';
 import { z } from 'zod';
 import { Failure } from '../../vocabulary/failures.ts';
-import { unusable } from '../openai-compatible/draft-text.ts';
-import { THROTTLED_DEFAULT_MS } from '../openai-compatible/model-call.ts';
+import { unusable } from '../model-calls/draft-text.ts';
+import { THROTTLED_DEFAULT_MS } from '../model-calls/model-call.ts';
 
 /** A quota per day comes back at midnight in California and not in the seconds that RetryInfo names. */
 const DAILY_QUOTA_WAIT_MS = 3_600_000;

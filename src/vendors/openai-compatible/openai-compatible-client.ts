@@ -3,9 +3,9 @@ import { z } from 'zod';
 import type { Secret } from '../../platform/secret.ts';
 import { Failure } from '../../vocabulary/failures.ts';
 import type { ComposeRequest, Draft, Model, ModelUsage } from '../../vocabulary/model.ts';
-import { OUTPUT_TOKENS_MAX, TEMPERATURE, parseDraftText, unusable } from './draft-text.ts';
-import { ModelCalls } from './model-call.ts';
-import type { ModelLimits, ModelNeeds } from './model-call.ts';
+import { OUTPUT_TOKENS_MAX, TEMPERATURE, parseDraftText, unusable } from '../model-calls/draft-text.ts';
+import { ModelCalls } from '../model-calls/model-call.ts';
+import type { ModelLimits, ModelNeeds } from '../model-calls/model-call.ts';
 import { failureFromStatus, failureFromTransport } from './openai-failures.ts';
 
 export interface OpenAiCompatibleOptions extends ModelLimits {

@@ -1,8 +1,8 @@
 import { isAxiosError } from 'axios';
 import { systemClock } from '../../platform/time.ts';
 import { Failure } from '../../vocabulary/failures.ts';
-import { unusable } from './draft-text.ts';
-import { THROTTLED_DEFAULT_MS } from './model-call.ts';
+import { unusable } from '../model-calls/draft-text.ts';
+import { THROTTLED_DEFAULT_MS } from '../model-calls/model-call.ts';
 
 /**
  * Translates the status of an answer that is not a success.

@@ -1,0 +1,92 @@
+import type { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { currentContext } from './platform/context.ts';
+import type { Logger } from './platform/logger.ts';
+import { createQueue } from './platform/queue.ts';
+import type { RedisHealth } from './platform/redis.ts';
+import type { ConversationId, DocumentId } from './vocabulary/ids.ts';
+import type { JobData } from './vocabulary/jobs.ts';
+
+/** Rings that may be on their way to Redis at once. Beyond that they are dropped: the sweeper finds the work. */
+const UNDER_WAY_MAX = 5_000;
+
+/**
+ * Tells the workers that there is something to do.
+ *
+ * A ring carries an id and nothing else, is never waited for and never fails: what it is about is in PostgreSQL, and who
+ * looks there finds it without any ring.
+ */
+export class Bell {
+  readonly #turns: Queue<JobData<'take-turn'>>;
+  readonly #deliveries: Queue<JobData<'deliver-messages'>>;
+  readonly #documents: Queue<JobData<'index-document'>>;
+  readonly #health: RedisHealth;
+  readonly #log: Logger;
+  readonly #underWay = new Set<Promise<unknown>>();
+
+  constructor(redis: Redis, health: RedisHealth, log: Logger) {
+    this.#turns = createQueue('take-turn', redis, log);
+    this.#deliveries = createQueue('deliver-messages', redis, log);
+    this.#documents = createQueue('index-document', redis, log);
+    this.#health = health;
+    this.#log = log;
+  }
+
+  /** All queues, for those who measure them. */
+  get queues(): readonly Queue[] {
+    return [this.#turns, this.#deliveries, this.#documents];
+  }
+
+  /**
+   * Rings a conversation's mailbox after `delayMs`. Rings that come meanwhile move the one that waits, so a burst is one
+   * wake; one that comes while the turn runs is kept for after it.
+   */
+  ringTurn(conversationId: ConversationId, delayMs: number): void {
+    this.#ring(() =>
+      this.#turns.add(
+        'take-turn',
+        { conversationId, ...traced() },
+        {
+          delay: Math.max(0, Math.ceil(delayMs)),
+          deduplication: { id: `c-${conversationId}`, keepLastIfActive: true, reschedule: true },
+        },
+      ),
+    );
+  }
+
+  ringDelivery(conversationId: ConversationId, delayMs = 0): void {
+    this.#ring(() =>
+      this.#deliveries.add(
+        'deliver-messages',
+        { conversationId, ...traced() },
+        { delay: Math.max(0, Math.ceil(delayMs)) },
+      ),
+    );
+  }
+
+  ringDocument(documentId: DocumentId): void {
+    this.#ring(() =>
+      this.#documents.add('index-document', { documentId, ...traced() }, { deduplication: { id: `d-${documentId}` } }),
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+    await Promise.allSettled(this.queues.map((queue) => queue.close()));
+  }
+
+  #ring(add: () => Promise<unknown>): void {
+    if (!this.#health.isUp || this.#underWay.size >= UNDER_WAY_MAX) return;
+    const ringing = add()
+      .catch((error: unknown) => {
+        this.#log.debug({ err: error }, 'A bell could not be rung; the sweeper will find the work');
+      })
+      .finally(() => this.#underWay.delete(ringing));
+    this.#underWay.add(ringing);
+  }
+}
+
+function traced(): { requestId?: string } {
+  const { requestId } = currentContext();
+  return requestId === undefined ? {} : { requestId };
+}

@@ -1,0 +1,282 @@
+import { sql } from 'kysely';
+import type { Kysely, RawBuilder } from 'kysely';
+import { z } from 'zod';
+import { ChannelId, ContactId, ConversationId, MessageId, TenantId } from '../vocabulary/ids.ts';
+import { MESSAGE_KINDS } from '../vocabulary/message.ts';
+import type { Schema } from '../vocabulary/schema.ts';
+import type { RememberedMessage, Turn, UnansweredMessage } from './conversation.ts';
+
+/** How long a lease lasts by the database's clock, and how often a process renews all of its leases. */
+export const LEASE_MS = 5_000;
+export const RENEW_EVERY_MS = 1_500;
+
+/** One turn answers at most this many bubbles; the rest waits for the next turn. */
+export const MESSAGES_PER_TURN = 50;
+/** What is read back to rebuild a context. More would not fit into it. */
+const MESSAGES_REMEMBERED = 60;
+/** Why there is no turn to take right now. */
+export type NoTurn =
+  | { readonly none: 'nothing-to-answer' }
+  | { readonly none: 'busy' }
+  | { readonly none: 'not-due'; readonly dueInMs: number };
+
+export interface OpenOptions {
+  /** Which process asks: a lease names its holder. */
+  readonly holder: string;
+  /** The age of the oldest unanswered bubble at which nobody waits for the rest of a burst any longer. */
+  readonly coalesceMaxMs: number;
+}
+
+/**
+ * Conversations and their turns. The one place where a lease is taken, renewed and given up.
+ *
+ * Each step is one statement: nothing holds a transaction open over a network call, and a process that freezes between
+ * two steps holds no lock.
+ */
+export class ConversationStore {
+  readonly #db: Kysely<Schema>;
+
+  constructor(db: Kysely<Schema>) {
+    this.#db = db;
+  }
+
+  /**
+   * Takes the lease, if there is something due to answer and nobody else holds it, and reads the mailbox.
+   *
+   * The attempt is written with the lease: a process that dies in the middle of a turn leaves its mark.
+   */
+  async openTurn(id: ConversationId, options: OpenOptions): Promise<Turn | NoTurn> {
+    const { rows } = await sql<LeasedRow>`
+      with leased as (
+        update conversation set fence = fence + 1, lease_owner = ${options.holder}, attempts = attempts + 1,
+               lease_until = clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
+         where id = ${id} and (lease_until is null or lease_until < clock_timestamp())
+           and exists (
+             select from message where conversation_id = ${id} and author = 'customer' and settled_at is null
+             having max(answer_after) <= clock_timestamp()
+                 or min(received_at) + ${options.coalesceMaxMs} * interval '1 millisecond' <= clock_timestamp())
+        returning *
+      )
+      select ${TURN_COLUMNS}, ${MESSAGE_COLUMNS}
+        from leased c, ${LAST_KNOWN}, lateral (${mailbox(sql`c.id`)}) m
+       order by m.said_at, m.seq`.execute(this.#db);
+    return turnFromRows(rows) ?? (await this.#whyNot(id, options));
+  }
+
+  /** The mailbox again, under a lease that is still held; undefined when it is not. */
+  async reopenTurn(turn: Turn): Promise<Turn | undefined> {
+    const { rows } = await sql<LeasedRow>`
+      select ${TURN_COLUMNS}, ${MESSAGE_COLUMNS}
+        from conversation c, ${LAST_KNOWN}, lateral (${mailbox(sql`c.id`)}) m
+       where c.id = ${turn.conversationId} and c.fence = ${turn.fence} and c.epoch = ${turn.epoch}
+         and c.lease_until > clock_timestamp()
+       order by m.said_at, m.seq`.execute(this.#db);
+    return turnFromRows(rows);
+  }
+
+  /** Renews all leases of one process in one statement. Returns those that are still held. */
+  async renewLeases(
+    holder: string,
+    held: readonly { conversationId: string; fence: string }[],
+  ): Promise<ReadonlySet<string>> {
+    const { rows } = await sql<{ id: string }>`
+      update conversation c set lease_until = clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
+        from unnest(${held.map((it) => it.conversationId)}::uuid[], ${held.map((it) => it.fence)}::bigint[]) as held (id, fence)
+       where c.id = held.id and c.fence = held.fence and c.lease_owner = ${holder}
+      returning c.id`.execute(this.#db);
+    return new Set(rows.map((row) => row.id));
+  }
+
+  /** Ends a lease without a decision. The turn ended by itself, so nobody is suspected of having died. */
+  async releaseTurn(turn: Turn): Promise<void> {
+    await this.#release(turn, sql`lease_until = null, attempts = 0`);
+  }
+
+  /** Ends a lease after an error of ours. The attempt counts, and nobody tries again before `retryInMs`. */
+  async releaseFailedTurn(turn: Turn, retryInMs: number): Promise<void> {
+    await this.#release(turn, leaseEndingIn(retryInMs));
+  }
+
+  /** Puts the whole mailbox off, e.g. because the customer's minute is used up. The messages keep their places. */
+  async postponeTurn(turn: Turn, ms: number): Promise<void> {
+    await this.#release(turn, sql`${leaseEndingIn(ms)}, attempts = 0`);
+  }
+
+  /** A takeover that was only seen has lapsed: the bot owns the conversation again, in a new epoch. */
+  async takeBack(turn: Turn): Promise<void> {
+    await sql`
+      with lapsed as (
+        update conversation set owner = 'bot', owner_reason = 'lapsed', owner_since = now(), owner_lapses_at = null,
+               epoch = epoch + 1, lease_owner = null, lease_until = null, attempts = 0
+         where id = ${turn.conversationId} and fence = ${turn.fence} and epoch = ${turn.epoch}
+        returning id
+      )
+      update handoff set state = 'returned', ended_at = now() from lapsed
+       where handoff.conversation_id = lapsed.id and handoff.state in ('waiting', 'taken')`.execute(this.#db);
+  }
+
+  /** The past of the current episode, oldest first, bounded. */
+  async readPast(turn: Turn): Promise<readonly RememberedMessage[]> {
+    const rows = await this.#db
+      .selectFrom('message')
+      .select(['author', 'kind', 'text', 'said_at'])
+      .where('tenant_id', '=', turn.tenantId)
+      .where('conversation_id', '=', turn.conversationId)
+      .where('received_at', '>=', turn.episodeStartedAt)
+      .where('seq', '<=', turn.knownUpTo)
+      .where((is) => is.or([is('author', '!=', 'customer'), is('settled_at', 'is not', null)]))
+      .orderBy('seq', 'desc')
+      .limit(MESSAGES_REMEMBERED)
+      .execute();
+    return rows.reverse().map((row) => ({
+      author: Author.parse(row.author),
+      kind: Kind.parse(row.kind),
+      text: row.text ?? undefined,
+      saidAt: row.said_at,
+    }));
+  }
+
+  /** Conversations with something due that nobody is answering, oldest first. */
+  async findForgotten(options: {
+    coalesceMaxMs: number;
+    graceMs: number;
+    limit: number;
+  }): Promise<readonly ConversationId[]> {
+    const { rows } = await sql<{ conversation_id: string }>`
+      select m.conversation_id from message m join conversation c on c.id = m.conversation_id
+       where m.author = 'customer' and m.settled_at is null
+         and (c.lease_until is null or c.lease_until < clock_timestamp())
+       group by m.conversation_id
+      having least(max(m.answer_after), min(m.received_at) + ${options.coalesceMaxMs} * interval '1 millisecond')
+             <= clock_timestamp() - ${options.graceMs} * interval '1 millisecond'
+       order by min(m.received_at) limit ${options.limit}`.execute(this.#db);
+    return rows.map((row) => ConversationId.parse(row.conversation_id));
+  }
+
+  /** Seconds that the oldest unanswered message has waited; 0 when none waits. */
+  async oldestUnansweredSeconds(): Promise<number> {
+    const { rows } = await sql<{ seconds: number | null }>`
+      select extract(epoch from clock_timestamp() - min(received_at))::float8 as seconds from message
+       where author = 'customer' and settled_at is null`.execute(this.#db);
+    return rows[0]?.seconds ?? 0;
+  }
+
+  async #release(turn: Turn, columns: RawBuilder<unknown>): Promise<void> {
+    await sql`update conversation set lease_owner = null, ${columns}
+      where id = ${turn.conversationId} and fence = ${turn.fence}`.execute(this.#db);
+  }
+
+  async #whyNot(id: ConversationId, options: OpenOptions): Promise<NoTurn> {
+    const { rows } = await sql<{ due_in_ms: number | null; busy_ms: number | null }>`
+      select extract(epoch from least(max(m.answer_after), min(m.received_at) + ${options.coalesceMaxMs} * interval '1 millisecond')
+               - clock_timestamp())::float8 * 1000 as due_in_ms,
+             extract(epoch from max(c.lease_until) - clock_timestamp())::float8 * 1000 as busy_ms
+        from conversation c join message m on m.conversation_id = c.id and m.author = 'customer' and m.settled_at is null
+       where c.id = ${id}`.execute(this.#db);
+    const { due_in_ms: dueInMs, busy_ms: busyMs } = rows[0] ?? { due_in_ms: null, busy_ms: null };
+    if (dueInMs === null) return { none: 'nothing-to-answer' };
+    if (dueInMs > 0) return { none: 'not-due', dueInMs };
+    // The lease may have ended between the two statements; "busy" is then a wake too many, never one too few.
+    return busyMs !== null && busyMs > 0 ? { none: 'busy' } : { none: 'not-due', dueInMs: 0 };
+  }
+}
+
+const Author = z.enum(['customer', 'bot', 'human']);
+const Kind = z.enum(MESSAGE_KINDS);
+const OwnerKind = z.enum(['bot', 'human', 'nobody']);
+
+const TURN_COLUMNS = sql`
+  c.id, c.tenant_id, c.channel_id, c.contact_id, c.owner, c.owner_lapses_at, c.epoch, c.fence, c.attempts,
+  c.unsure_in_a_row, c.episode_started_at, last_known.seq as known_up_to, last_known.said_at as last_said_at,
+  clock_timestamp() as now,
+  (select count(*) from message p where p.tenant_id = c.tenant_id and p.conversation_id = c.id and p.author = 'customer'
+      and p.settled_kind = 'reply' and p.said_at > now() - interval '1 day' and p.settled_at > now() - interval '1 minute') as answered_last_minute,
+  (select count(*) from message p where p.tenant_id = c.tenant_id and p.conversation_id = c.id and p.author = 'customer'
+      and p.settled_kind = 'reply' and p.said_at > now() - interval '1 day') as answered_last_day,
+  (select count(*) from turn t where t.tenant_id = c.tenant_id and t.conversation_id = c.id
+      and t.finished_at > now() - interval '10 minutes') as turns_last_ten_minutes`;
+
+const MESSAGE_COLUMNS = sql`
+  m.id as message_id, m.kind, m.text, m.quoted_text, m.said_at, m.received_at, m.request_id`;
+
+/** The newest message that is part of the past. */
+const LAST_KNOWN = sql`lateral (
+    select coalesce(max(p.seq), 0) as seq, max(p.said_at) as said_at from (
+      select seq, said_at from message p where p.conversation_id = c.id and (p.author <> 'customer' or p.settled_at is not null)
+       order by p.seq desc limit 1) p) last_known`;
+
+interface LeasedRow {
+  id: string;
+  tenant_id: string;
+  channel_id: string;
+  contact_id: string;
+  owner: string;
+  owner_lapses_at: Date | null;
+  epoch: number;
+  fence: string;
+  attempts: number;
+  unsure_in_a_row: number;
+  episode_started_at: Date;
+  known_up_to: string;
+  last_said_at: Date | null;
+  now: Date;
+  answered_last_minute: string;
+  answered_last_day: string;
+  turns_last_ten_minutes: string;
+  message_id: string;
+  kind: string;
+  text: string | null;
+  quoted_text: string | null;
+  said_at: Date;
+  received_at: Date;
+  request_id: string | null;
+}
+
+/** A lease that nobody holds keeps everybody away until it ends. */
+function leaseEndingIn(ms: number): RawBuilder<unknown> {
+  return sql`lease_until = clock_timestamp() + ${ms} * interval '1 millisecond'`;
+}
+
+function mailbox(conversationId: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`select * from message where conversation_id = ${conversationId} and author = 'customer' and settled_at is null
+    order by said_at, seq limit ${sql.lit(MESSAGES_PER_TURN)}`;
+}
+
+function turnFromRows(rows: readonly LeasedRow[]): Turn | undefined {
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  return {
+    conversationId: ConversationId.parse(row.id),
+    tenantId: TenantId.parse(row.tenant_id),
+    channelId: ChannelId.parse(row.channel_id),
+    contactId: ContactId.parse(row.contact_id),
+    owner: OwnerKind.parse(row.owner),
+    ownerLapsesAt: row.owner_lapses_at ?? undefined,
+    epoch: row.epoch,
+    fence: row.fence,
+    attempts: row.attempts,
+    unsureInARow: row.unsure_in_a_row,
+    messages: rows.map(messageFromRow),
+    knownUpTo: row.known_up_to,
+    lastSaidAt: row.last_said_at ?? undefined,
+    episodeStartedAt: row.episode_started_at,
+    now: row.now,
+    counts: {
+      answeredLastMinute: Number(row.answered_last_minute),
+      answeredLastDay: Number(row.answered_last_day),
+      turnsLastTenMinutes: Number(row.turns_last_ten_minutes),
+    },
+  };
+}
+
+function messageFromRow(row: LeasedRow): UnansweredMessage {
+  return {
+    id: MessageId.parse(row.message_id),
+    kind: Kind.parse(row.kind),
+    text: row.text ?? undefined,
+    quotedText: row.quoted_text ?? undefined,
+    saidAt: row.said_at,
+    receivedAt: row.received_at,
+    requestId: row.request_id ?? undefined,
+  };
+}

@@ -1,0 +1,94 @@
+import type { ChannelId, ContactId, ConversationId, MessageId, TenantId } from '../vocabulary/ids.ts';
+import type { Author, MessageKind } from '../vocabulary/message.ts';
+import type { HandoffReason, TurnOutcome } from '../vocabulary/events.ts';
+
+/*
+ * The door of `conversation`: what we decide.
+ *
+ * This domain owns the tables conversation, message and turn. Its invariant is the promise itself: every accepted
+ * customer message ends in exactly one of a reply, a human owner or a recorded reason. A decision, its words, the marks on
+ * the messages it settles and the trace are one commit, and that commit fails if lease or epoch has moved.
+ */
+
+/** A customer's message that nothing has settled yet. */
+export interface UnansweredMessage {
+  readonly id: MessageId;
+  readonly kind: MessageKind;
+  readonly text: string | undefined;
+  readonly quotedText: string | undefined;
+  readonly saidAt: Date;
+  readonly receivedAt: Date;
+  readonly requestId: string | undefined;
+}
+
+/** A message of the past, as the context is built from it. */
+export interface RememberedMessage {
+  readonly author: Author;
+  readonly kind: MessageKind;
+  readonly text: string | undefined;
+  readonly saidAt: Date;
+}
+
+/** A conversation under our lease, with everything that waits for an answer. */
+export interface Turn {
+  readonly conversationId: ConversationId;
+  readonly tenantId: TenantId;
+  readonly channelId: ChannelId;
+  readonly contactId: ContactId;
+  readonly owner: 'bot' | 'human' | 'nobody';
+  readonly ownerLapsesAt: Date | undefined;
+  readonly epoch: number;
+  /** Proves that the lease is still ours: it grows with every lease. */
+  readonly fence: string;
+  /** Leases taken since the last turn that ended by itself, this one included. More than one means that somebody died. */
+  readonly attempts: number;
+  readonly unsureInARow: number;
+  /** In provider order: by the provider's time, then by arrival. Never empty. */
+  readonly messages: readonly UnansweredMessage[];
+  /** The number of the last message that is already part of the past; '0' when there is none. */
+  readonly knownUpTo: string;
+  readonly lastSaidAt: Date | undefined;
+  readonly episodeStartedAt: Date;
+  /** By the database's clock, which all processes share. */
+  readonly now: Date;
+  readonly counts: {
+    readonly answeredLastMinute: number;
+    readonly answeredLastDay: number;
+    readonly turnsLastTenMinutes: number;
+  };
+}
+
+/** What a turn decided. Everything that it may do to the world is one of these. */
+export type Decision =
+  | {
+      readonly kind: 'reply';
+      readonly bubbles: readonly [string, ...string[]];
+      /** Said without being sure: asks back, and counts towards calling a person. */
+      readonly isUnsure: boolean;
+    }
+  | { readonly kind: 'hand-over'; readonly reason: HandoffReason; readonly bubbles: readonly string[] }
+  | { readonly kind: 'leave-to-human' }
+  | { readonly kind: 'record'; readonly reason: 'nothing-said' | 'sticker-only' };
+
+/** The words for a decision that was committed. */
+export function outcomeOf(decision: Decision): TurnOutcome {
+  switch (decision.kind) {
+    case 'reply':
+      return decision.isUnsure ? 'asked-back' : 'replied';
+    case 'hand-over':
+      return 'handed-off';
+    case 'leave-to-human':
+      return 'left-to-human';
+    case 'record':
+      return 'recorded';
+  }
+}
+
+/** Silence after which what follows is a new episode: the old one is facts, not the thread of the talk. */
+const EPISODE_SILENCE_MS = 12 * 3_600_000;
+
+/** Whether these messages open a new episode. */
+export function opensEpisode(turn: Turn): boolean {
+  if (turn.owner === 'nobody' || turn.lastSaidAt === undefined) return true;
+  return turn.now.getTime() - turn.lastSaidAt.getTime() > EPISODE_SILENCE_MS;
+}

@@ -1,0 +1,66 @@
+import { changeOwner, findMessageBeingSent } from '../../conversation/ownership-store.ts';
+import type { OwnerChanged } from '../../conversation/ownership-store.ts';
+import { monotonicMs, pause } from '../../platform/time.ts';
+import { MessageId } from '../../vocabulary/ids.ts';
+import type { Tx } from '../../vocabulary/schema.ts';
+import { closeConversation, returnToBot, takeOver } from '../contract/conversations.ts';
+import type { PanelNeeds } from '../needs.ts';
+import { ring } from '../ring.ts';
+import { tenantRoute } from '../route.ts';
+import type { Route } from '../route.ts';
+
+/** How people change who answers. */
+export function ownershipRoutes(needs: PanelNeeds): readonly Route[] {
+  return [
+    tenantRoute(takeOver, async ({ params: { conversationId }, body, inTenant }) => {
+      const changed = await inTenant((tx) =>
+        changeOwner(tx, { conversationId, to: 'human', reason: 'taken-over', ...body }),
+      );
+      // Messages that wait behind the dropped ones are settled as dropped at once, not at the next sweep.
+      await ring(needs.log, () => needs.jobs.ringDelivery(conversationId));
+      const sending = await awaitSilence(inTenant, { conversationId, patienceMs: SENDING_PATIENCE_MS });
+      return { ...answerOf(changed), stillSending: sending };
+    }),
+    tenantRoute(returnToBot, async ({ params: { conversationId }, body, inTenant }) => {
+      const changed = await inTenant((tx) =>
+        changeOwner(tx, { conversationId, to: 'bot', reason: 'returned', ...body }),
+      );
+      await ring(needs.log, () => needs.jobs.ringConversation(conversationId));
+      return answerOf(changed);
+    }),
+    tenantRoute(closeConversation, async ({ params: { conversationId }, body, inTenant }) => {
+      const changed = await inTenant((tx) =>
+        changeOwner(tx, { conversationId, to: 'nobody', reason: 'closed', ...body }),
+      );
+      // What the customer wrote and nobody has answered begins the next episode now.
+      await ring(needs.log, () => needs.jobs.ringConversation(conversationId));
+      return answerOf(changed);
+    }),
+  ];
+}
+
+function answerOf({ owner, epoch, ownerSince }: OwnerChanged) {
+  return { owner, epoch, ownerSince: ownerSince.toISOString() };
+}
+
+/** A gateway that has not answered by then may take much longer, and a person waits for us. */
+const SENDING_PATIENCE_MS = 5_000;
+const LOOK_EVERY_MS = 50;
+
+/**
+ * Waits until nothing of the conversation is being sent. No transaction is open between two looks.
+ *
+ * @returns the message that is still being sent when the patience is over.
+ */
+export async function awaitSilence(
+  inTenant: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Result>,
+  { conversationId, patienceMs }: { conversationId: string; patienceMs: number },
+): Promise<MessageId | undefined> {
+  const patienceEndsAt = monotonicMs() + patienceMs;
+  for (;;) {
+    const sending = await inTenant((tx) => findMessageBeingSent(tx, conversationId));
+    if (sending === undefined) return undefined;
+    if (monotonicMs() >= patienceEndsAt) return MessageId.parse(sending);
+    await pause(LOOK_EVERY_MS);
+  }
+}

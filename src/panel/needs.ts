@@ -1,0 +1,32 @@
+import type { Request } from 'express';
+import type { Kysely } from 'kysely';
+import type { Logger } from '../platform/logger.ts';
+import type { Secret } from '../platform/secret.ts';
+import type { ChannelStore } from '../tenants/channel-store.ts';
+import type { TenantStore } from '../tenants/tenant-store.ts';
+import type { DeadLetterId, TenantId } from '../vocabulary/ids.ts';
+import type { Schema, Tx } from '../vocabulary/schema.ts';
+
+/** What the API for people needs from the rest of the system, and nothing more. */
+export interface PanelNeeds {
+  readonly db: Kysely<Schema>;
+  readonly tenants: Pick<TenantStore, 'create' | 'get' | 'saveSettings' | 'keysOf'>;
+  readonly channels: Pick<ChannelStore, 'create'>;
+  /** Opens everything of every tenant. */
+  readonly adminApiKey: Secret;
+  /** Where gateways reach us, without a slash at the end. */
+  readonly publicUrl: (req: Request) => string;
+  /** Bounds failed sign-ins of an address. Answers the milliseconds to wait when there were too many. */
+  readonly limiter: { take(key: string): Promise<number | undefined> };
+  /** Wakes whoever has work now. May reject: the sweepers find what was not rung. */
+  readonly jobs: {
+    ringConversation(conversationId: string): Promise<unknown>;
+    ringDelivery(conversationId: string): Promise<unknown>;
+    indexDocument(documentId: string): Promise<unknown>;
+  };
+  readonly deadLetters: {
+    replay(tx: Tx, tenantId: TenantId, id: DeadLetterId): Promise<'replayed' | 'not-found' | 'settled-already'>;
+    discard(tx: Tx, tenantId: TenantId, id: DeadLetterId): Promise<'discarded' | 'not-found' | 'settled-already'>;
+  };
+  readonly log: Logger;
+}

@@ -1,0 +1,44 @@
+import { constants } from 'node:os';
+import type { Health } from './health.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import type { Logger } from './logger.ts';
+
+/** What a process that has started hands to the one who will end it. */
+export interface Running {
+  readonly health: Health;
+  readonly closing: Lifecycle;
+}
+
+/** After this the process ends even if something does not close: the platform would kill it anyway. */
+const END_WITHIN_MS = 25_000;
+
+/**
+ * Starts a process and ends it in order on SIGTERM or SIGINT: first it asks to be left out, then it finishes, then it
+ * closes. A start that fails, and a bug that nobody caught, end it with code 1 and a line that says why.
+ */
+export async function runUntilSignal(log: Logger, start: () => Promise<Running>): Promise<void> {
+  const fail = (error: unknown): void => {
+    log.fatal({ err: error }, 'The process cannot go on');
+    process.exit(1);
+  };
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+  // Started by a supervisor that has died: nobody would ever end us.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+
+  const { health, closing } = await start().catch((error: unknown) => {
+    fail(error);
+    throw error;
+  });
+  let isEnding = false;
+  const end = (signal: NodeJS.Signals): void => {
+    if (isEnding) return;
+    isEnding = true;
+    log.info({ event: 'process.ending', signal }, 'The process ends');
+    health.draining();
+    setTimeout(() => process.exit(128 + constants.signals[signal]), END_WITHIN_MS).unref();
+    void closing.close().then(() => process.exit(0));
+  };
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+}

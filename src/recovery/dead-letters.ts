@@ -1,0 +1,124 @@
+import { sql } from 'kysely';
+import { deadLettered } from '../vocabulary/events.ts';
+import type { DeadLettered } from '../vocabulary/events.ts';
+import { Failure } from '../vocabulary/failures.ts';
+import { DeadLetterId, newId } from '../vocabulary/ids.ts';
+import type { ConversationId, TenantId } from '../vocabulary/ids.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { Tx } from '../vocabulary/schema.ts';
+
+export type DeadLetterStage = DeadLettered['stage'];
+
+export interface NewDeadLetter {
+  readonly tenantId: TenantId;
+  readonly stage: DeadLetterStage;
+  /** What gave up: an outbox row, a conversation, a document. At most one open letter is kept of each. */
+  readonly subjectId: string;
+  readonly conversationId: ConversationId | undefined;
+  readonly reason: string;
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
+/** Keeps what gave up until a person replays or discards it. Safe to repeat: an open letter of the same thing stays. */
+export async function recordDeadLetter(tx: Tx, letter: NewDeadLetter, log: Logger): Promise<void> {
+  const { numInsertedOrUpdatedRows: inserted = 0n } = await tx
+    .insertInto('dead_letter')
+    .values({
+      id: newId(DeadLetterId),
+      tenant_id: letter.tenantId,
+      stage: letter.stage,
+      subject_id: letter.subjectId,
+      conversation_id: letter.conversationId ?? null,
+      reason: letter.reason,
+      payload: JSON.stringify(letter.payload),
+      history: await historyOf(tx, letter),
+    })
+    .onConflict((open) => open.column('subject_id').where('state', '=', 'open').doNothing())
+    .executeTakeFirstOrThrow();
+  if (inserted > 0n) {
+    deadLettered(log, { stage: letter.stage, subjectId: letter.subjectId, reason: letter.reason });
+  }
+}
+
+/** What a send has been through comes along: the row itself may go on changing after a replay. */
+async function historyOf(tx: Tx, letter: NewDeadLetter): Promise<string> {
+  if (letter.stage !== 'delivery') return '[]';
+  const row = await tx.selectFrom('outbox').select('history').where('id', '=', letter.subjectId).executeTakeFirst();
+  return JSON.stringify(row?.history ?? []);
+}
+
+/** What a replay does, by stage: each brings its subject back to life. */
+export interface ReplayNeeds {
+  /** @returns false when there is nothing left to send. */
+  readonly reviveDelivery: (tx: Tx, outboxId: string) => Promise<boolean>;
+  /** The bot owns the conversation again, and what was set aside is unanswered again. */
+  readonly reviveTurn: (tx: Tx, conversationId: string) => Promise<boolean>;
+  readonly reviveDocument: (tx: Tx, documentId: string) => Promise<boolean>;
+}
+
+/**
+ * Does the work of a dead letter again, once: two people who press the button get one replay. Whoever works is rung by
+ * the caller, after the commit.
+ *
+ * @throws {Failure} ALREADY_SETTLED when there is nothing left of the work; the letter stays as it was.
+ */
+export async function replayDeadLetter(
+  needs: ReplayNeeds,
+  tx: Tx,
+  which: DeadLetterOf,
+): Promise<'replayed' | 'not-found' | 'settled-already'> {
+  const letter = await settleLetter(tx, which, 'replayed');
+  if (typeof letter === 'string') return letter;
+  const revive = {
+    delivery: needs.reviveDelivery,
+    turn: needs.reviveTurn,
+    knowledge: needs.reviveDocument,
+    intake: nothingLeft,
+  };
+  if (!(await revive[letter.stage](tx, letter.subject_id)))
+    throw new Failure('ALREADY_SETTLED', { deadLetterId: which.id });
+  return 'replayed';
+}
+
+export async function discardDeadLetter(
+  tx: Tx,
+  which: DeadLetterOf,
+): Promise<'discarded' | 'not-found' | 'settled-already'> {
+  const letter = await settleLetter(tx, which, 'discarded');
+  return typeof letter === 'string' ? letter : 'discarded';
+}
+
+export interface DeadLetterOf {
+  readonly tenantId: TenantId;
+  readonly id: string;
+  /** Who decided, for the record. */
+  readonly by: string;
+}
+
+function nothingLeft(): Promise<boolean> {
+  return Promise.resolve(false);
+}
+
+interface SettledLetter {
+  readonly stage: DeadLetterStage;
+  readonly subject_id: string;
+}
+
+async function settleLetter(
+  tx: Tx,
+  which: DeadLetterOf,
+  state: 'replayed' | 'discarded',
+): Promise<SettledLetter | 'not-found' | 'settled-already'> {
+  const { rows } = await sql<SettledLetter>`
+    update dead_letter set state = ${state}, settled_at = now(), settled_by = ${which.by}
+     where tenant_id = ${which.tenantId} and id = ${which.id} and state = 'open'
+    returning stage, subject_id`.execute(tx);
+  if (rows[0] !== undefined) return rows[0];
+  const exists = await tx
+    .selectFrom('dead_letter')
+    .select('id')
+    .where('tenant_id', '=', which.tenantId)
+    .where('id', '=', which.id)
+    .executeTakeFirst();
+  return exists === undefined ? 'not-found' : 'settled-already';
+}

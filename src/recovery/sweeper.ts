@@ -1,0 +1,91 @@
+import type { Logger } from '../platform/logger.ts';
+import { sweeperFound } from '../vocabulary/events.ts';
+import type { ConversationId, DocumentId } from '../vocabulary/ids.ts';
+
+/** What the sweeper needs from the rest of the system, and nothing more. */
+export interface SweeperNeeds {
+  readonly redis: { readonly isUp: boolean };
+  readonly findTurns: (options: { graceMs: number; limit: number }) => Promise<readonly ConversationId[]>;
+  readonly findDeliveries: (options: { graceMs: number; limit: number }) => Promise<readonly ConversationId[]>;
+  readonly findDocuments: (olderThanMs: number) => Promise<readonly DocumentId[]>;
+  /** The same functions that the queues call, under the same limits. They never reject. */
+  readonly takeTurn: (id: ConversationId) => Promise<unknown>;
+  readonly deliver: (id: ConversationId) => Promise<unknown>;
+  readonly indexDocument: (id: DocumentId) => Promise<unknown>;
+  readonly log: Logger;
+}
+
+/** While Redis rings, only what it has missed is ours; without it we are the only ones who look. */
+const CALM = { everyMs: 1_000, turnGraceMs: 2_000, deliveryGraceMs: 1_500, documentGraceMs: 5_000 };
+const ALONE = { everyMs: 100, turnGraceMs: 0, deliveryGraceMs: 0, documentGraceMs: 500 };
+/** One round takes at most this much; the next one follows at once while there is more. */
+const FOUND_MAX = 200;
+
+/**
+ * Finds what nobody is doing: a wake that was lost, a Redis that was wiped, a process that died.
+ *
+ * It feeds the very functions that the queues feed. With Redis gone it is the queue: the workers poll and go on.
+ */
+export class Sweeper {
+  readonly #needs: SweeperNeeds;
+  #timer: NodeJS.Timeout | undefined;
+  #round: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(needs: SweeperNeeds) {
+    this.#needs = needs;
+  }
+
+  start(): void {
+    this.#schedule(0);
+  }
+
+  /** Starts no new round, and waits for the one under way. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#round;
+  }
+
+  #schedule(afterMs: number): void {
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#round = this.#sweep().then((isMore) => {
+        this.#schedule(isMore ? 0 : this.#pace().everyMs);
+      });
+    }, afterMs);
+  }
+
+  #pace(): typeof CALM {
+    return this.#needs.redis.isUp ? CALM : ALONE;
+  }
+
+  /** One round. Whatever goes wrong, there is a next one. */
+  async #sweep(): Promise<boolean> {
+    const pace = this.#pace();
+    try {
+      const [turns, deliveries, documents] = await Promise.all([
+        this.#needs.findTurns({ graceMs: pace.turnGraceMs, limit: FOUND_MAX }),
+        this.#needs.findDeliveries({ graceMs: pace.deliveryGraceMs, limit: FOUND_MAX }),
+        this.#needs.findDocuments(pace.documentGraceMs),
+      ]);
+      this.#report('turn', turns.length);
+      this.#report('delivery', deliveries.length);
+      this.#report('document', documents.length);
+      await Promise.all([
+        ...turns.map((id) => this.#needs.takeTurn(id)),
+        ...deliveries.map((id) => this.#needs.deliver(id)),
+        ...documents.map((id) => this.#needs.indexDocument(id)),
+      ]);
+      return turns.length === FOUND_MAX || deliveries.length === FOUND_MAX;
+    } catch (error) {
+      this.#needs.log.warn({ err: error }, 'A round of the sweeper failed');
+      return false;
+    }
+  }
+
+  #report(work: 'turn' | 'delivery' | 'document', count: number): void {
+    // Without Redis finding work is the ordinary case and not worth a line each time.
+    if (count > 0 && this.#needs.redis.isUp) sweeperFound(this.#needs.log, { work, count });
+  }
+}

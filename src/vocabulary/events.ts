@@ -1,0 +1,209 @@
+import { Counter, Histogram } from 'prom-client';
+import type { Logger } from '../platform/logger.ts';
+import { LATENCY_BUCKETS_SECONDS, registry } from '../platform/metrics.ts';
+import type { FailureCode } from './failures.ts';
+import type { Disposition, ReceivedEvent } from './message.ts';
+
+/*
+ * One function per business event: its log line and its metric are written together and cannot drift apart. Fields are
+ * ids, counts and closed words; what a customer wrote or who they are has no place here.
+ */
+
+const webhooks = new Counter({
+  name: 'plantao_webhook_requests_total',
+  help: 'Authenticated webhooks by what became of them and what they were.',
+  labelNames: ['disposition', 'kind'],
+  registers: [registry],
+});
+const webhookSeconds = new Histogram({
+  name: 'plantao_webhook_duration_seconds',
+  help: 'From the whole body to the durable answer.',
+  buckets: LATENCY_BUCKETS_SECONDS,
+  registers: [registry],
+});
+const webhookRejections = new Counter({
+  name: 'plantao_webhook_rejections_total',
+  help: 'Webhooks that were not taken, by reason.',
+  labelNames: ['reason'],
+  registers: [registry],
+});
+
+export interface WebhookReceived {
+  readonly channelId: string;
+  readonly disposition: Disposition;
+  readonly kind: ReceivedEvent['type'];
+  readonly durationMs: number;
+}
+
+export function webhookReceived(log: Logger, event: WebhookReceived): void {
+  webhooks.inc({ disposition: event.disposition, kind: event.kind });
+  webhookSeconds.observe(event.durationMs / 1_000);
+  log.info({ event: 'webhook.received', ...event }, `Webhook ${event.disposition}`);
+}
+
+export function webhookRejected(log: Logger, event: { reason: FailureCode; channelId?: string }): void {
+  webhookRejections.inc({ reason: event.reason });
+  log.warn({ event: 'webhook.rejected', ...event }, 'Webhook not taken');
+}
+
+/** How a turn ended. A closed set: it is also a metric label. */
+export const TURN_OUTCOMES = [
+  'replied',
+  'asked-back',
+  'handed-off',
+  'left-to-human',
+  'recorded',
+  'nothing-to-answer',
+  'not-due',
+  'busy',
+  'superseded',
+  'overtaken',
+  'failed',
+] as const;
+export type TurnOutcome = (typeof TURN_OUTCOMES)[number];
+
+const turns = new Counter({
+  name: 'plantao_turns_total',
+  help: 'Turns by how they ended.',
+  labelNames: ['outcome'],
+  registers: [registry],
+});
+const turnSeconds = new Histogram({
+  name: 'plantao_turn_duration_seconds',
+  help: 'From the lease to the commit, for turns that decided something.',
+  labelNames: ['outcome'],
+  buckets: LATENCY_BUCKETS_SECONDS,
+  registers: [registry],
+});
+
+export interface TurnFinished {
+  readonly conversationId: string;
+  readonly outcome: TurnOutcome;
+  readonly durationMs: number;
+  readonly messages?: number;
+  readonly rung?: string;
+}
+
+export function turnFinished(log: Logger, event: TurnFinished): void {
+  turns.inc({ outcome: event.outcome });
+  if (event.outcome === 'busy' || event.outcome === 'not-due' || event.outcome === 'nothing-to-answer') {
+    log.debug({ event: 'turn.finished', ...event }, `Turn ${event.outcome}`);
+    return;
+  }
+  turnSeconds.observe({ outcome: event.outcome }, event.durationMs / 1_000);
+  log.info({ event: 'turn.finished', ...event }, `Turn ${event.outcome}`);
+}
+
+const sends = new Counter({
+  name: 'plantao_sends_total',
+  help: 'Attempts to send by how they ended.',
+  labelNames: ['outcome'],
+  registers: [registry],
+});
+const sendSeconds = new Histogram({
+  name: 'plantao_send_duration_seconds',
+  help: 'One call of the gateway.',
+  buckets: LATENCY_BUCKETS_SECONDS,
+  registers: [registry],
+});
+const unknownSends = new Counter({
+  name: 'plantao_sends_unknown_total',
+  help: 'Sends whose outcome the gateway did not tell, by what settled them.',
+  labelNames: ['settled_by'],
+  registers: [registry],
+});
+const messageSeconds = new Histogram({
+  name: 'plantao_message_e2e_seconds',
+  help: 'From the durable acceptance of the oldest message of a turn to the first bubble that the gateway took.',
+  buckets: LATENCY_BUCKETS_SECONDS,
+  registers: [registry],
+});
+
+export interface DeliveryAttempted {
+  readonly conversationId: string;
+  readonly outboxId: string;
+  readonly outcome: 'sent' | 'unknown' | 'retry' | 'failed' | 'dropped';
+  readonly attempt: number;
+  readonly durationMs: number;
+  readonly failure?: string;
+}
+
+export function deliveryAttempted(log: Logger, event: DeliveryAttempted): void {
+  sends.inc({ outcome: event.outcome });
+  sendSeconds.observe(event.durationMs / 1_000);
+  const level = event.outcome === 'sent' ? 'info' : 'warn';
+  log[level]({ event: 'delivery.attempted', ...event }, `Send ${event.outcome}`);
+}
+
+export function firstBubbleSent(seconds: number): void {
+  messageSeconds.observe(seconds);
+}
+
+export interface UnknownSendSettled {
+  readonly conversationId: string;
+  readonly outboxId: string;
+  readonly settledBy: 'echo' | 'resend' | 'hand-over';
+}
+
+export function unknownSendSettled(log: Logger, event: UnknownSendSettled): void {
+  unknownSends.inc({ settled_by: event.settledBy });
+  log.warn({ event: 'delivery.unknown-settled', ...event }, 'An unconfirmed send was settled');
+}
+
+const deadLetters = new Counter({
+  name: 'plantao_dead_letters_total',
+  help: 'Work that gave up, by stage.',
+  labelNames: ['stage'],
+  registers: [registry],
+});
+
+export interface DeadLettered {
+  readonly stage: 'intake' | 'turn' | 'delivery' | 'knowledge';
+  readonly subjectId: string;
+  readonly reason: string;
+}
+
+export function deadLettered(log: Logger, event: DeadLettered): void {
+  deadLetters.inc({ stage: event.stage });
+  log.error({ event: 'dead-letter.recorded', ...event }, 'Work gave up and waits for a person');
+}
+
+const handoffs = new Counter({
+  name: 'plantao_handoffs_total',
+  help: 'Conversations given to a person, by reason.',
+  labelNames: ['reason'],
+  registers: [registry],
+});
+
+/** Why a person is called. A closed set: it is also a metric label. */
+export const HANDOFF_REASONS = [
+  'customer-asked',
+  'unsure-twice',
+  'model-unavailable',
+  'delivery-failed',
+  'send-unconfirmed',
+  'turn-failed',
+  'too-old',
+  'loop',
+  'contact-limit',
+  'taken-over',
+  'answered-elsewhere',
+] as const;
+export type HandoffReason = (typeof HANDOFF_REASONS)[number];
+
+export function handoffRequested(log: Logger, event: { conversationId: string; reason: HandoffReason }): void {
+  handoffs.inc({ reason: event.reason });
+  log.info({ event: 'handoff.requested', ...event }, 'A person was called');
+}
+
+const rewakes = new Counter({
+  name: 'plantao_sweeper_rewakes_total',
+  help: 'Work that nobody was doing and the sweeper found.',
+  labelNames: ['work'],
+  registers: [registry],
+});
+
+export function sweeperFound(log: Logger, event: { work: 'turn' | 'delivery' | 'document'; count: number }): void {
+  rewakes.inc({ work: event.work }, event.count);
+  log.info({ event: 'sweeper.found', ...event }, 'The sweeper found forgotten work');
+}

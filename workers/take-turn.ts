@@ -1,0 +1,28 @@
+import type { Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Work } from '../src/composition.ts';
+import type { Logger } from '../src/platform/logger.ts';
+import { createWorker } from '../src/platform/queue.ts';
+import { JOBS } from '../src/vocabulary/jobs.ts';
+
+/** What every worker file gets. */
+export interface WorkerParts {
+  readonly work: Work;
+  readonly connection: Redis;
+  readonly concurrency: number;
+  readonly log: Logger;
+}
+
+/** A conversation was rung: look at its mailbox. */
+export function takeTurnWorker({ work, connection, concurrency, log }: WorkerParts): Worker {
+  return createWorker(
+    'take-turn',
+    {
+      connection,
+      concurrency,
+      parse: (data) => JOBS['take-turn'].parse(data),
+      run: ({ conversationId }) => work.takeTurn(conversationId),
+    },
+    log,
+  );
+}
