@@ -1,5 +1,5 @@
 import { loadConfigOrExit, ServiceEnvironment } from './config.ts';
-import { composeService } from './composition.ts';
+import { composeService } from './compose-service.ts';
 import { createLogger } from './platform/logger.ts';
 import { collectProcessMetrics } from './platform/metrics.ts';
 import { runUntilSignal } from './platform/process.ts';

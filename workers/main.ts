@@ -1,5 +1,5 @@
 import express from 'express';
-import { composeWork } from '../src/composition.ts';
+import { composeWork } from '../src/compose-work.ts';
 import { loadConfigOrExit, WorkerEnvironment } from '../src/config.ts';
 import { listen } from '../src/platform/http-server.ts';
 import { createLogger } from '../src/platform/logger.ts';
@@ -37,13 +37,13 @@ await runUntilSignal(log, async () => {
   const connection = closing.keep('blocking redis', createBlockingRedis(config.redisUrl, log), (it) => {
     it.disconnect();
   });
-  for (const name of queues) {
-    const worker = WORKERS[name]({ work, connection, concurrency: config.concurrency, log });
-    closing.keep(`worker of ${name}`, worker, async (it) => {
-      work.hurry();
-      await it.close();
-    });
-  }
+  const workers = queues.map((name) => WORKERS[name]({ work, connection, concurrency: config.concurrency, log }));
+  closing.keep('workers', workers, async (all) => {
+    work.hurry();
+    // A worker whose Redis is away would wait for it to say goodbye, and the platform does not wait that long for us.
+    const isRedisAway = connection.status !== 'ready';
+    await Promise.all(all.map((worker) => worker.close(isRedisAway)));
+  });
   work.sweeper.start();
   const app = express();
   app.disable('x-powered-by');

@@ -1,6 +1,6 @@
 import type { Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { Work } from '../src/composition.ts';
+import type { Work } from '../src/compose-work.ts';
 import type { Logger } from '../src/platform/logger.ts';
 import { createWorker } from '../src/platform/queue.ts';
 import { JOBS } from '../src/vocabulary/jobs.ts';

@@ -39,7 +39,7 @@ export const DEMO_CUSTOMERS: readonly DemoCustomer[] = [
     phone: '5511999990003',
     colour: '#1f6f78',
     examples: [
-      'meu pedido ta atrasado faz mais de 30 min, e agora??',
+      'minha entrega ta atrasada faz mais de 30 min, e agora??',
       'paguei o pix e continua aguardando pagamento',
       'preciso da nota fiscal com cnpj, como faço',
     ],

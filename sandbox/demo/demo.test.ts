@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { composeReply } from '../gemini/grounded-brain.ts';
 import { DEMO_ARTICLES } from './articles.ts';
 import { DEMO_CUSTOMERS } from './customers.ts';
 
@@ -37,6 +38,43 @@ describe('the customers of the demo', () => {
   it('have avatars on which white letters can be read', () => {
     for (const { colour } of DEMO_CUSTOMERS) expect(contrastWithWhite(colour)).toBeGreaterThanOrEqual(4.5);
   });
+});
+
+describe('the questions that the demo suggests', () => {
+  /** The fact that answers each question, in the order of the customers and their examples. */
+  const facts = [
+    'aos sábados das 7h às 17h',
+    'R$ 9,90 de 3 a 6 km',
+    'o entregador leva a maquininha e aceita débito, crédito e vale-refeição',
+    '48 horas de antecedência',
+    'não é indicado para celíacos',
+    'devolvemos 100% do valor pago',
+    'devolvemos a taxa de entrega',
+    'envie o comprovante',
+    'Dados para nota fiscal',
+    'às 6h, 9h, 12h, 16h e 18h',
+    '200 pontos',
+    'das 7h às 14h',
+    'R$ 45,00 por pessoa',
+    'R$ 250,00 por entrega',
+    'até as 18h de quarta-feira',
+  ];
+  const questions = DEMO_CUSTOMERS.flatMap((customer) => customer.examples);
+
+  it('are three for each customer, all different', () => {
+    expect(new Set(questions).size).toBe(facts.length);
+  });
+
+  it.each(questions.map((question, at) => ({ question, fact: facts[at] })))(
+    '"$question" is answered from the articles: $fact',
+    ({ question, fact }) => {
+      const passages = DEMO_ARTICLES.map(({ title, text }) => `<passage title="${title}">${text}</passage>`).join('\n');
+
+      const { reply } = composeReply(passages, `<customer>${question}</customer>`);
+
+      expect(reply).toContain(fact);
+    },
+  );
 });
 
 /** Source: WCAG 2.2, "contrast ratio" and "relative luminance". */

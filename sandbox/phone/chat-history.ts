@@ -7,30 +7,38 @@ const MESSAGES_MAX = 200;
 
 const HistoryFile = z.object({ version: z.literal(1), chats: z.record(z.string(), z.array(PhoneMessage)) });
 
+/** How a trouble is told that does not stop anything. */
+export type Warn = (words: string, error: unknown) => void;
+
 /** The chats of every phone, in memory and in one small file, so that a restart keeps them. */
 export class ChatHistory {
   readonly #file: string;
+  readonly #warn: Warn;
   readonly #chats: Map<string, readonly PhoneMessage[]>;
   #saving: Promise<void> | undefined;
   #isStale = false;
 
-  private constructor(file: string, chats: Map<string, readonly PhoneMessage[]>) {
-    this.#file = file;
+  private constructor(place: { file: string; warn: Warn }, chats: Map<string, readonly PhoneMessage[]>) {
+    this.#file = place.file;
+    this.#warn = place.warn;
     this.#chats = chats;
   }
 
   /** Reads the file when there is one. One that cannot be understood is moved aside, and the chats begin anew. */
-  static async open(file: string): Promise<ChatHistory> {
+  static async open(file: string, warn: Warn): Promise<ChatHistory> {
     const source = await readIfThere(file);
-    if (source === undefined) return new ChatHistory(file, new Map());
+    if (source === undefined) return new ChatHistory({ file, warn }, new Map());
     try {
       const { chats } = HistoryFile.parse(JSON.parse(source));
-      return new ChatHistory(file, new Map(Object.entries(chats).map(([id, chat]) => [id, chat.map(settled)])));
+      return new ChatHistory(
+        { file, warn },
+        new Map(Object.entries(chats).map(([id, chat]) => [id, chat.map(settled)])),
+      );
     } catch (error) {
       const aside = `${file}.unreadable-${Date.now()}`;
       await rename(file, aside);
-      console.warn(`The chats in ${file} cannot be read and were moved to ${aside}`, error);
-      return new ChatHistory(file, new Map());
+      warn(`The chats in ${file} cannot be read and were moved to ${aside}`, error);
+      return new ChatHistory({ file, warn }, new Map());
     }
   }
 
@@ -73,7 +81,7 @@ export class ChatHistory {
         await writeFile(draft, JSON.stringify({ version: 1, chats }), { mode: 0o600 });
         await rename(draft, this.#file);
       } catch (error) {
-        console.warn(`The chats could not be written to ${this.#file}; they go on in memory`, error);
+        this.#warn(`The chats could not be written to ${this.#file}; they go on in memory`, error);
       }
     }
     this.#saving = undefined;

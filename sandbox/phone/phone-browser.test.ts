@@ -1,12 +1,11 @@
 import { once } from 'node:events';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import express from 'express';
 import type { Page } from 'playwright-core';
 import { describeInBrowser } from '../../test/support/browser.ts';
 import { phonePage } from './phone-page.ts';
-import { ACCEPTED, RehearsalTown } from './rehearsal-town.ts';
+import { ACCEPTED, RehearsalTown, portOf } from './rehearsal-town.ts';
 
 /** The browser shares two cores with everything else. */
 const WAIT_MS = 10_000;
@@ -28,7 +27,7 @@ describeInBrowser('the phone in a browser', (browser) => {
     page.on('console', (message) => {
       if (message.text().includes('Content Security Policy')) complaints.push(message.text());
     });
-    await page.goto(`http://127.0.0.1:${port()}/phone`);
+    await page.goto(`http://127.0.0.1:${portOf(server)}/phone`);
     await customer('Ana Souza').waitFor();
   });
 
@@ -117,7 +116,7 @@ describeInBrowser('the phone in a browser', (browser) => {
   });
 
   it('says when the server is gone, comes back by itself, and has lost nothing', async () => {
-    const address = port();
+    const port = portOf(server);
     await closeServer();
     await page.getByText('Sem conexão com o servidor').waitFor();
     await write('Ainda estão aí?');
@@ -125,7 +124,7 @@ describeInBrowser('the phone in a browser', (browser) => {
     rehearsal.botSays('5511999990001', 'Escrito enquanto ninguém ouvia');
 
     server = http.createServer(express().use(phonePage(rehearsal.town)));
-    await listenOn(address);
+    await listenOn(port);
 
     await bubble('Escrito enquanto ninguém ouvia').waitFor();
     await bubble('Ainda estão aí?').getByRole('button', { name: 'Tentar de novo' }).click();
@@ -167,10 +166,6 @@ describeInBrowser('the phone in a browser', (browser) => {
   async function listenOn(wanted: number): Promise<void> {
     server.listen(wanted, '127.0.0.1');
     await once(server, 'listening');
-  }
-
-  function port(): number {
-    return (server.address() as AddressInfo).port;
   }
 
   async function closeServer(): Promise<void> {

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import express from 'express';
 import request from 'supertest';
 import { phonePage } from './phone-page.ts';
-import { RehearsalTown } from './rehearsal-town.ts';
+import { RehearsalTown, portOf } from './rehearsal-town.ts';
 
 const ANA = '/phone/api/customers/ana/messages';
 
@@ -45,24 +44,24 @@ describe('the state of the phone', () => {
   it('holds the customers, their chats and the fault', async () => {
     await request(app).post(ANA).send({ text: 'Vocês abrem domingo?' }).expect(201);
 
-    const { body } = await request(app).get('/phone/api/state').expect(200);
+    const answer = await request(app).get('/phone/api/state').expect(200);
 
-    expect(body).toMatchObject({ company: 'Padaria Pão da Vila', fault: 'none' });
-    expect(body.customers).toHaveLength(5);
-    expect(body.customers[0]).toMatchObject({
-      id: 'ana',
-      activity: 'typing',
-      messages: [{ from: 'customer', text: 'Vocês abrem domingo?', ticks: 'delivered' }],
-    });
+    const messages = [expect.objectContaining({ text: 'Vocês abrem domingo?', ticks: 'delivered' })];
+    expect(answer.body).toMatchObject({ company: 'Padaria Pão da Vila', fault: 'none' });
+    expect(answer.body).toHaveProperty('customers.length', 5);
+    expect(answer.body).toHaveProperty(
+      'customers.0',
+      expect.objectContaining({ id: 'ana', activity: 'typing', messages }),
+    );
   });
 });
 
 describe('a message from the phone', () => {
   it('goes to the webhook, and the answer says how long that took', async () => {
-    const { body } = await request(app).post(ANA).send({ text: 'Oi' }).expect(201);
+    const answer = await request(app).post(ANA).send({ text: 'Oi' }).expect(201);
 
-    expect(body).toEqual({ id: expect.any(String), accepted: true, milliseconds: expect.any(Number) });
-    expect(rehearsal.said).toEqual([{ phone: '5511999990001', name: 'Ana Souza', kind: 'text', text: 'Oi' }]);
+    expect(answer.body).toEqual({ id: expect.any(String), accepted: true, milliseconds: expect.any(Number) });
+    expect(rehearsal.said).toMatchObject([{ phone: '5511999990001', name: 'Ana Souza', kind: 'text', text: 'Oi' }]);
   });
 
   it('may be a voice note, a picture or a document', async () => {
@@ -81,9 +80,9 @@ describe('a message from the phone', () => {
   it('that the webhook refuses is told as not accepted', async () => {
     rehearsal.webhookAnswers({ status: 503, body: {} });
 
-    const { body } = await request(app).post(ANA).send({ text: 'Oi' }).expect(201);
+    const answer = await request(app).post(ANA).send({ text: 'Oi' }).expect(201);
 
-    expect(body.accepted).toBe(false);
+    expect(answer.body).toMatchObject({ accepted: false });
     expect(rehearsal.town.history('ana')).toMatchObject([{ ticks: 'refused' }]);
   });
 
@@ -99,7 +98,7 @@ describe('a message from the phone', () => {
     const answer = await request(app).post(ANA).send(message).expect(400);
 
     expect(answer.headers['content-type']).toContain('application/problem+json');
-    expect(answer.body.detail).toContain(reason);
+    expect(answer.body).toHaveProperty('detail', expect.stringContaining(reason));
     expect(rehearsal.said).toEqual([]);
   });
 
@@ -134,16 +133,16 @@ describe('a fault', () => {
     ['model-offline', { mode: 'none' }, { mode: 'down' }],
     ['none', { mode: 'none' }, { mode: 'none' }],
   ])('%s breaks exactly one part', async (fault, gateway, model) => {
-    const { body } = await request(app).post('/phone/api/faults').send({ fault }).expect(200);
+    const answer = await request(app).post('/phone/api/faults').send({ fault }).expect(200);
 
-    expect(body).toEqual({ fault });
+    expect(answer.body).toEqual({ fault });
     expect(rehearsal.faults).toEqual({ gateway, model });
   });
 
   it('that nobody knows is refused', async () => {
-    const { body } = await request(app).post('/phone/api/faults').send({ fault: 'earthquake' }).expect(400);
+    const answer = await request(app).post('/phone/api/faults').send({ fault: 'earthquake' }).expect(400);
 
-    expect(body.detail).toContain('gateway-down');
+    expect(answer.body).toHaveProperty('detail', expect.stringContaining('gateway-down'));
   });
 });
 
@@ -151,7 +150,7 @@ describe('the stream of events', () => {
   it('begins with the state and goes on with whatever happens', async () => {
     const server = http.createServer(app).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const stream = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/phone/api/events`);
+    const stream = await fetch(`http://127.0.0.1:${portOf(server)}/phone/api/events`);
     const events = eventsOf(stream);
 
     expect(await events.next()).toMatchObject({ value: { type: 'state', fault: 'none' } });

@@ -1,8 +1,12 @@
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { ACCEPTED, RehearsalTown } from './rehearsal-town.ts';
+import express from 'express';
+import { GeminiStandIn } from '../gemini/gemini-stand-in.ts';
+import { WhaticketStandIn } from '../whaticket/whaticket-stand-in.ts';
+import { ACCEPTED, RehearsalTown, portOf } from './rehearsal-town.ts';
 import type { PhoneEvent } from './phone-page.ts';
 import type { PhoneTownOptions } from './phone-town.ts';
 
@@ -59,6 +63,17 @@ describe('a message on the phone', () => {
     expect(rehearsal.town.history('ana').at(-1)).toMatchObject({ ticks: 'delivered' });
   });
 
+  it('has the same provider id at every attempt, so that the service can know it again', async () => {
+    rehearsal.webhookAnswers({ status: 503, body: {} });
+    await anaWrites('first-message', 'Oi');
+    await anaWrites('first-message', 'Oi');
+    await anaWrites('other-message', 'Oi');
+
+    const [first, again, other] = rehearsal.said.map((said) => said.providerMessageId);
+    expect(again).toBe(first);
+    expect(other).not.toBe(first);
+  });
+
   it('does not wait for ever for a webhook that says nothing, nor trip over a gateway that fails', async () => {
     await reopen({ sendTimeoutMs: 5 });
     rehearsal.webhookAnswers(new Promise(() => undefined));
@@ -66,6 +81,7 @@ describe('a message on the phone', () => {
 
     rehearsal.webhookAnswers(Promise.reject(new Error('connection refused')));
     expect(await anaWrites('other-message', 'Oi?')).toMatchObject({ accepted: false });
+    expect(rehearsal.warnings).toEqual(['A message from a phone did not reach the webhook']);
   });
 
   it('from a number written without its ninth digit is the same person', () => {
@@ -98,15 +114,27 @@ describe('the chats', () => {
   it('are still there after a restart, and what was on its way can be sent again', async () => {
     await anaWrites('first-message', 'Oi');
     rehearsal.webhookAnswers(new Promise(() => undefined));
-    void anaWrites('other-message', 'Alguém aí?');
+    const cutOff = anaWrites('other-message', 'Alguém aí?');
 
     await reopen();
 
+    expect(await cutOff).toMatchObject({ accepted: false });
     expect(rehearsal.town.history('ana')).toMatchObject([
       { text: 'Oi', ticks: 'delivered' },
       { text: 'Alguém aí?', ticks: 'refused' },
     ]);
     expect(await readdir(folder)).toEqual(['chats.json']);
+  });
+
+  it('of a process that was killed show what was on its way as not sent', async () => {
+    const said = { id: 'first-message', from: 'customer', kind: 'text', text: 'Oi', at: '2026-03-02T12:00:00.000Z' };
+    const chats = { ana: [{ ...said, ticks: 'sending' }] };
+    await rehearsal.close();
+    await writeFile(historyFile(), JSON.stringify({ version: 1, chats }));
+
+    await reopen();
+
+    expect(rehearsal.town.history('ana')).toEqual([{ ...said, ticks: 'refused' }]);
   });
 
   it('keep the last 200 messages of each customer', async () => {
@@ -125,6 +153,56 @@ describe('the chats', () => {
 
     expect(rehearsal.town.history('ana')).toEqual([]);
     expect(await readdir(folder)).toEqual([expect.stringMatching(/^chats\.json\.unreadable-\d+$/)]);
+    expect(rehearsal.warnings).toEqual([expect.stringContaining('were moved to')]);
+  });
+});
+
+describe('the town on the real stand-ins', () => {
+  it('sends through the gateway to the webhook, hears the reply, and breaks both parts', async () => {
+    const received: unknown[] = [];
+    const webhook = express()
+      .use(express.json())
+      .post('/hook', (req, res) => {
+        received.push(req.body);
+        res.json({ status: 'accepted' });
+      })
+      .listen(0, '127.0.0.1');
+    await once(webhook, 'listening');
+    const gateway = await WhaticketStandIn.start();
+    const model = await GeminiStandIn.start();
+    const line = gateway.addConnection({
+      name: 'Padaria',
+      profile: 'launcherbr',
+      token: 'token-of-the-bakery',
+      echoes: false,
+      webhook: {
+        url: `http://127.0.0.1:${portOf(webhook)}/hook`,
+        shape: 'W1',
+        auth: { kind: 'hmac', secret: 'a-secret-of-the-bakery' },
+      },
+    });
+    await reopen({ line, gateway, model });
+
+    await anaWrites('first-message', 'Vocês abrem domingo?');
+    const sent = await fetch(`${gateway.url}/api/messages/send`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Authorization: 'Bearer token-of-the-bakery' },
+      body: JSON.stringify({ number: ANA_PHONE, body: 'Sim, das 7h às 14h.' }),
+    });
+    rehearsal.town.setFault('gateway-down');
+
+    expect(sent.status).toBe(200);
+    expect(JSON.stringify(received)).toContain('Vocês abrem domingo?');
+    expect(rehearsal.town.history('ana')).toMatchObject([
+      { ticks: 'answered' },
+      { from: 'company', text: 'Sim, das 7h às 14h.' },
+    ]);
+    expect(gateway.faults.mode).toBe('down');
+
+    await gateway.close();
+    await model.close();
+    webhook.closeAllConnections();
+    webhook.close();
   });
 });
 

@@ -1,9 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { monotonicMs, systemClock } from '../../src/platform/time.ts';
 import type { Clock } from '../../src/platform/time.ts';
 import { canonicalAddress } from '../../src/vocabulary/message.ts';
 import { ChatHistory } from './chat-history.ts';
+import type { Warn } from './chat-history.ts';
 import type { Activity, CustomerMessage, PhoneMessage } from './phone-message.ts';
 import type { Fault, NewPhoneMessage, PhoneCustomer, PhoneEvent, PhoneTown, SendOutcome } from './phone-page.ts';
 
@@ -14,6 +15,7 @@ export interface PhoneLine {
     name: string;
     kind: CustomerMessage['kind'];
     text?: string;
+    providerMessageId: string;
   }): Promise<{ readonly status: number; readonly body: unknown }>;
 }
 
@@ -51,6 +53,8 @@ export interface PhoneTownOptions {
   readonly patienceMs?: number;
   /** How long a message waits for the webhook's answer. */
   readonly sendTimeoutMs?: number;
+  /** Hears of what went wrong and was survived; the console unless told. */
+  readonly warn?: Warn;
 }
 
 const PATIENCE_MS = 90_000;
@@ -79,11 +83,14 @@ export class StandInTown implements PhoneTown {
   readonly customers: readonly PhoneCustomer[];
   readonly #options: PhoneTownOptions;
   readonly #clock: Clock;
+  readonly #warn: Warn;
   readonly #history: ChatHistory;
   readonly #listeners = new Set<(event: PhoneEvent) => void>();
   readonly #activities = new Map<string, Activity>();
   readonly #patience = new Map<string, NodeJS.Timeout>();
   readonly #sending = new Map<string, Promise<SendOutcome>>();
+  /** Ends each wait for the webhook that is under way. */
+  readonly #giveUps = new Set<() => void>();
   readonly #stopListening: () => void;
   #fault: Fault = 'none';
 
@@ -93,6 +100,7 @@ export class StandInTown implements PhoneTown {
     this.apiDocsUrl = options.apiDocsUrl;
     this.customers = options.customers;
     this.#clock = options.clock ?? systemClock;
+    this.#warn = options.warn ?? console.warn;
     this.#history = history;
     this.#stopListening = options.gateway.onSent(({ phone, text }) => {
       this.#receive(phone, text);
@@ -100,7 +108,7 @@ export class StandInTown implements PhoneTown {
   }
 
   static async open(options: PhoneTownOptions): Promise<StandInTown> {
-    return new StandInTown(options, await ChatHistory.open(options.historyFile));
+    return new StandInTown(options, await ChatHistory.open(options.historyFile, options.warn ?? console.warn));
   }
 
   history(customerId: string): readonly PhoneMessage[] {
@@ -143,9 +151,11 @@ export class StandInTown implements PhoneTown {
     return outcome;
   }
 
-  /** Ends the typing and the subscription, and resolves when the chats are in their file. */
+  /** Gives up what is being sent, ends the typing, and resolves when the chats are in their file. */
   async close(): Promise<void> {
     this.#stopListening();
+    for (const giveUp of this.#giveUps) giveUp();
+    await Promise.allSettled(this.#sending.values());
     for (const patience of this.#patience.values()) clearTimeout(patience);
     await this.#history.close();
   }
@@ -167,6 +177,7 @@ export class StandInTown implements PhoneTown {
       phone: customer.phone,
       name: customer.name,
       kind,
+      providerMessageId: providerIdOf(id),
       ...(kind === 'text' ? { text } : {}),
     });
     const milliseconds = Math.round(monotonicMs() - startedMs);
@@ -188,15 +199,20 @@ export class StandInTown implements PhoneTown {
   async #post(
     said: Parameters<PhoneLine['customerWrites']>[0],
   ): Promise<{ status: number; body: unknown } | undefined> {
-    const late = Promise.withResolvers<undefined>();
-    const timer = setTimeout(late.resolve, this.#options.sendTimeoutMs ?? SEND_TIMEOUT_MS, undefined);
+    const { promise: noAnswer, resolve } = Promise.withResolvers<undefined>();
+    const giveUp = (): void => {
+      resolve(undefined);
+    };
+    const timer = setTimeout(giveUp, this.#options.sendTimeoutMs ?? SEND_TIMEOUT_MS);
+    this.#giveUps.add(giveUp);
     try {
-      return await Promise.race([this.#options.line.customerWrites(said), late.promise]);
+      return await Promise.race([this.#options.line.customerWrites(said), noAnswer]);
     } catch (error) {
-      console.warn('A message from a phone did not reach the webhook', error);
+      this.#warn('A message from a phone did not reach the webhook', error);
       return undefined;
     } finally {
       clearTimeout(timer);
+      this.#giveUps.delete(giveUp);
     }
   }
 
@@ -240,6 +256,11 @@ export class StandInTown implements PhoneTown {
   #tell(event: PhoneEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** The same for every attempt, so that a service that did hear the first one recognises the second. */
+function providerIdOf(messageId: string): string {
+  return `3EB0${createHash('sha256').update(messageId).digest('hex').slice(0, 18).toUpperCase()}`;
 }
 
 function isSamePhone(one: string, other: string): boolean {

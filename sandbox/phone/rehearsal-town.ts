@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { Server } from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { DEMO_CUSTOMERS } from '../demo/customers.ts';
@@ -14,6 +15,7 @@ export const ACCEPTED: WebhookAnswer = { status: 200, body: { status: 'accepted'
 export class RehearsalTown {
   readonly town: StandInTown;
   readonly said: readonly Said[];
+  readonly warnings: readonly string[];
   readonly faults: { gateway: GatewayFault; model: ModelFault };
   readonly #stage: Stage;
 
@@ -21,6 +23,7 @@ export class RehearsalTown {
     this.town = town;
     this.#stage = stage;
     this.said = stage.said;
+    this.warnings = stage.warnings;
     this.faults = stage.faults;
   }
 
@@ -37,6 +40,7 @@ export class RehearsalTown {
       },
       model: { faults: { set: (fault) => (stage.faults.model = fault) } },
       historyFile: path.join(await stage.folder(), 'chats.json'),
+      warn: (words) => stage.warnings.push(words),
       ...options,
     });
     return new RehearsalTown(town, stage);
@@ -60,6 +64,7 @@ export class RehearsalTown {
 /** The scenery: a line and a gateway that only remember. */
 class Stage {
   readonly said: Said[] = [];
+  readonly warnings: string[] = [];
   readonly listeners = new Set<(sent: { phone: string; text: string }) => void>();
   readonly faults: { gateway: GatewayFault; model: ModelFault } = {
     gateway: { mode: 'none' },
@@ -88,4 +93,11 @@ class Stage {
   async close(): Promise<void> {
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** Where a server that listens on loopback is found. */
+export function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('The server does not listen on a port');
+  return address.port;
 }

@@ -84,7 +84,7 @@ async function askOne(ask: Ask): Promise<Draft | undefined> {
       const failure = error instanceof Failure ? error : new Failure('MODEL_UNAVAILABLE', {}, { cause: error });
       record(failure.code);
       ask.needs.log.warn({ err: failure, model: ask.model.name, attempt }, 'The model gave no draft');
-      const waitMs = waitBeforeRetry(failure, attempt);
+      const waitMs = waitBeforeRetry(failure, ask);
       if (waitMs === undefined || monotonicMs() + waitMs + CALL_MS_MIN > ask.deadline) return undefined;
       await pause(waitMs, ask.signal);
     }
@@ -93,11 +93,12 @@ async function askOne(ask: Ask): Promise<Draft | undefined> {
 }
 
 /** Milliseconds until this model is worth asking again in this turn, or undefined when it is not. */
-function waitBeforeRetry(failure: Failure, attempt: number): number | undefined {
+function waitBeforeRetry(failure: Failure, { model, attempts }: Ask): number | undefined {
+  const own = attempts.filter((attempt) => attempt.model === model.name);
   // An open breaker means that others have just seen it fail; asking on would only lengthen the customer's wait.
   if (failure.verdict !== 'retry-later' || failure.code === 'MODEL_CIRCUIT_OPEN') return undefined;
   // What it could not put into form once it may manage once more, and then hardly ever.
-  if (failure.code === 'MODEL_ANSWER_UNUSABLE' && attempt > 1) return undefined;
+  if (own.filter(({ outcome }) => outcome === 'MODEL_ANSWER_UNUSABLE').length > 1) return undefined;
   const asked = failure.retryAfterMs;
-  return asked === undefined ? fullJitterMs(attempt, BACKOFF) : asked + fullJitterMs(1, BACKOFF);
+  return asked === undefined ? fullJitterMs(own.length, BACKOFF) : asked + fullJitterMs(1, BACKOFF);
 }

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { randomUUID } from 'node:crypto';
 import { createTestDatabase } from '../../test/support/database.ts';
 import type { TestDatabase } from '../../test/support/database.ts';
-import { PanelTown } from '../panel/panel-town.ts';
-import type { TownTenant } from '../panel/panel-town.ts';
+import { PanelTown } from '../../test/support/panel-town.ts';
+import type { TownTenant } from '../../test/support/panel-town.ts';
 import { changeOwner } from './ownership-store.ts';
 import type { OwnerChange } from './ownership-store.ts';
 

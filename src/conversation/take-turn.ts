@@ -118,7 +118,11 @@ async function answer(needs: TurnNeeds, opened: Turn, time: { deadline: number; 
       return { outcome: outcomeOf(decided.decision), rung: decided.rung };
     }
     const again = await needs.conversations.reopenTurn(turn);
-    if (again === undefined) return { outcome: 'overtaken' };
+    if (again === undefined) {
+      // The owner moved, and the lease may still be ours: whoever owns it now, nobody should have to wait for its end.
+      await needs.conversations.releaseTurn(turn);
+      return { outcome: 'overtaken' };
+    }
     turn = again;
   }
 }

@@ -6,7 +6,7 @@ import { createTestDatabase } from '../../test/support/database.ts';
 import type { TestDatabase } from '../../test/support/database.ts';
 import { OPERATIONS } from './contract.ts';
 import { openApiDocument } from './openapi.ts';
-import { PanelTown } from './panel-town.ts';
+import { PanelTown } from '../../test/support/panel-town.ts';
 
 let database: TestDatabase;
 let town: PanelTown;

@@ -5,8 +5,8 @@ import { createTestDatabase } from '../../test/support/database.ts';
 import type { TestDatabase } from '../../test/support/database.ts';
 import { asTenant } from '../platform/database.ts';
 import type { Tx } from '../vocabulary/schema.ts';
-import { PanelTown } from './panel-town.ts';
-import type { TownTenant } from './panel-town.ts';
+import { PanelTown } from '../../test/support/panel-town.ts';
+import type { TownTenant } from '../../test/support/panel-town.ts';
 
 let database: TestDatabase;
 let town: PanelTown;

@@ -3,8 +3,8 @@ import request from 'supertest';
 import { createTestDatabase } from '../../test/support/database.ts';
 import type { TestDatabase } from '../../test/support/database.ts';
 import { ChannelId } from '../vocabulary/ids.ts';
-import { PanelTown, PUBLIC_URL } from './panel-town.ts';
-import type { TownTenant } from './panel-town.ts';
+import { PanelTown, PUBLIC_URL } from '../../test/support/panel-town.ts';
+import type { TownTenant } from '../../test/support/panel-town.ts';
 
 let database: TestDatabase;
 let town: PanelTown;

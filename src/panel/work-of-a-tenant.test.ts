@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import request from 'supertest';
 import { createTestDatabase } from '../../test/support/database.ts';
 import type { TestDatabase } from '../../test/support/database.ts';
-import { PanelTown } from './panel-town.ts';
-import type { TownTenant } from './panel-town.ts';
+import { PanelTown } from '../../test/support/panel-town.ts';
+import type { TownTenant } from '../../test/support/panel-town.ts';
 
 let database: TestDatabase;
 let town: PanelTown;

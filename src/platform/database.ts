@@ -125,7 +125,7 @@ export async function asTenant<Schema, Result>(
 
 /** What PostgreSQL calls the problem, as five characters; undefined when the error did not come from the server. */
 export function sqlState(error: unknown): string | undefined {
-  if (!(error instanceof Object) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
   return /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 

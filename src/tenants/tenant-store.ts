@@ -82,21 +82,6 @@ export class TenantStore {
     return tenant;
   }
 
-  async list(page: { limit: number; after?: { createdAt: Date; id: string } | undefined }): Promise<readonly Tenant[]> {
-    let query = this.#db.selectFrom('tenant').selectAll();
-    const { after } = page;
-    if (after !== undefined) {
-      query = query.where((is) =>
-        is.or([
-          is('created_at', '<', after.createdAt),
-          is.and([is('created_at', '=', after.createdAt), is('id', '<', after.id)]),
-        ]),
-      );
-    }
-    const rows = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(page.limit).execute();
-    return rows.map(tenantFromRow);
-  }
-
   async saveSettings(tx: Tx, id: TenantId, settings: TenantSettings): Promise<void> {
     await tx
       .updateTable('tenant')

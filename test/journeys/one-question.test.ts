@@ -1,24 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { BAKERY_ARTICLES } from '../support/articles.ts';
 import { Town } from '../support/town.ts';
-import type { TownTenant } from '../support/town.ts';
+import type { TownTenant } from '../support/town-people.ts';
 
 let town: Town;
 let bakery: TownTenant;
 
 beforeAll(async () => {
   town = await Town.start();
-  bakery = await town.tenant({
-    articles: [
-      {
-        title: 'Horário de funcionamento',
-        text: 'A loja da Vila abre de segunda a sábado, das 7h às 20h. Aos domingos, das 8h às 13h.',
-      },
-      {
-        title: 'Entrega',
-        text: 'Entregamos em até 5 km da loja. A taxa de entrega é de R$ 8,00 e o prazo é de 60 minutos.',
-      },
-    ],
-  });
+  bakery = await town.tenant({ articles: BAKERY_ARTICLES });
 });
 
 afterAll(async () => {
@@ -37,7 +27,7 @@ describe('a question that the articles answer', () => {
     expect(reply).toContain('R$ 8,00');
     expect(ana.received()).toHaveLength(1);
     const [asked, said] = await ana.messages();
-    expect(asked).toMatchObject({ author: 'customer', settled: { kind: 'reply', messageId: said.id } });
+    expect(asked).toMatchObject({ author: 'customer', settled: { kind: 'reply', messageId: said?.id } });
     expect(said).toMatchObject({ author: 'bot', delivery: 'sent' });
   });
 });

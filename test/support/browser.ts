@@ -22,10 +22,11 @@ const CHROMIUM_ARGUMENTS = [
 
 const START_TIMEOUT_MS = 30_000;
 
-/** The browser of this machine: `CHROMIUM_PATH`, else the usual places; undefined when there is none. */
+/** The browser of this machine: `CHROMIUM_PATH` (empty for none), else the first of the usual places that has one. */
 export function findChromium(): string | undefined {
-  const given = process.env['CHROMIUM_PATH'];
-  return given ?? CHROMIUM_PLACES.find((place) => existsSync(place));
+  const given = process.env.CHROMIUM_PATH;
+  if (given !== undefined) return given === '' ? undefined : given;
+  return CHROMIUM_PLACES.find((place) => existsSync(place));
 }
 
 /**

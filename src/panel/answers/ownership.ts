@@ -16,8 +16,6 @@ export function ownershipRoutes(needs: PanelNeeds): readonly Route[] {
       const changed = await inTenant((tx) =>
         changeOwner(tx, { conversationId, to: 'human', reason: 'taken-over', ...body }),
       );
-      // Messages that wait behind the dropped ones are settled as dropped at once, not at the next sweep.
-      await ring(needs.log, () => needs.jobs.ringDelivery(conversationId));
       const sending = await awaitSilence(inTenant, { conversationId, patienceMs: SENDING_PATIENCE_MS });
       return { ...answerOf(changed), stillSending: sending };
     }),

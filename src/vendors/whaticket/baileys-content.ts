@@ -105,7 +105,7 @@ const FORMS: ReadonlyMap<string, Form> = new Map<string, Form>([
   ['videoMessage', { kind: 'video', words: (part) => [part.caption] }],
   ['ptvMessage', { kind: 'video', words: (part) => [part.caption] }],
   ['audioMessage', { kind: 'audio', words: () => [] }],
-  ['documentMessage', { kind: 'document', words: (part) => [part.caption, part.fileName, part.title] }],
+  ['documentMessage', { kind: 'document', words: (part) => [part.caption] }],
   ['stickerMessage', { kind: 'sticker', words: () => [] }],
   ['locationMessage', { kind: 'location', words: locationWords }],
   ['liveLocationMessage', { kind: 'location', words: locationWords }],

@@ -34,11 +34,20 @@ export function saidEvent(said: Said): ReceivedEvent {
     ...rest,
     addresses: [best, ...others] as const,
     contactName: storableName(said.contactName),
-    text: storable(said.text),
+    text: storable(isFileName(said) ? undefined : said.text),
     quotedText: storable(said.quotedText, QUOTE_CHARACTERS_MAX),
   };
   if (!isFromUs) return { ...event, type: 'message' };
   return { ...event, type: 'echo', isAutomatic: isAutomaticText(said.text ?? '') };
+}
+
+const FILES: readonly MessageKind[] = ['audio', 'image', 'video', 'document', 'sticker'];
+const FILE_NAME =
+  /^[^\n]{1,255}\.(?:pdf|docx?|xlsx?|pptx?|odt|ods|txt|csv|xml|zip|rar|og[ag]|opus|mp3|m4a|aac|amr|wav|jpe?g|png|webp|gif|heic|mp4|3gp|mov)$/i;
+
+/** Where a file has no caption most forks put its name. The customer has not said it, so there is nothing to answer in it. */
+function isFileName({ kind, text }: Said): boolean {
+  return FILES.includes(kind) && FILE_NAME.test(text ?? '');
 }
 
 /** Words as the database can keep them. What is only white space and marks was still sent, and stays. */

@@ -27,7 +27,6 @@ const Message = z.object({
   text: WireText,
   message: WireText,
   caption: WireText,
-  fileName: WireText,
   mediaType: WireText,
   type: WireText,
   fromMe: WireFlag,
@@ -100,7 +99,7 @@ function messageEvent(event: string, payload: JsonObject, dispatchedAt: Date | u
     ticketId,
     addresses: people.addresses.length > 0 ? people.addresses : ticketAddresses(ticketId),
     contactName: people.contactName,
-    text: firstText(message.body, message.text, message.message, message.caption, message.fileName),
+    text: firstText(message.body, message.text, message.message, message.caption),
     quotedText: firstText(objectIn((inner ?? payload).quotedMsg)?.body),
   };
   if (people.isGroup) return { ...record.frame, type: 'group' };

@@ -139,7 +139,13 @@ describe('a bare Baileys message', () => {
     ['an image', { imageMessage: { url: 'https://x.test' } }, 'image', undefined],
     ['a video', { videoMessage: { caption: 'veja' } }, 'video', 'veja'],
     ['a voice note', { audioMessage: { ptt: true, seconds: 4 } }, 'audio', undefined],
-    ['a document', { documentMessage: { fileName: 'nota.pdf' } }, 'document', 'nota.pdf'],
+    ['a document', { documentMessage: { fileName: 'nota.pdf' } }, 'document', undefined],
+    [
+      'a document whose name stands where the caption belongs',
+      { documentMessage: { caption: 'Nota fiscal (1).PDF' } },
+      'document',
+      undefined,
+    ],
     [
       'a document with a caption',
       { documentWithCaptionMessage: { message: { documentMessage: { fileName: 'nota.pdf', caption: 'a nota' } } } },
@@ -402,7 +408,7 @@ describe('the envelope of the hosted forks', () => {
     ],
     ['parts with a picture', [{ type: 'image' }, { type: 'text', text: 'é este' }], 'image', 'é este'],
     ['a voice note', { mediaType: 'audio', mediaUrl: 'https://x.test/a.ogg', body: '' }, 'audio', undefined],
-    ['a document', { mediaType: 'application', filename: 'nota.pdf' }, 'document', 'nota.pdf'],
+    ['a document', { mediaType: 'application', filename: 'nota.pdf' }, 'document', undefined],
     ['nothing', '', 'other', undefined],
     ['null', null, 'other', undefined],
   ])('holds %s', (...[, mensagem, kind, text]) => {

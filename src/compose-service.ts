@@ -1,0 +1,125 @@
+import type { Express } from 'express';
+import { openBase, openDatabase } from './composition.ts';
+import type { Base, Opening } from './composition.ts';
+import type { ServiceConfig } from './config.ts';
+import { reviveTurn } from './conversation/ownership-store.ts';
+import { reviveReply } from './delivery/outbox-store.ts';
+import { createHttpApp } from './http-app.ts';
+import { InboxStore } from './inbound/inbox-store.ts';
+import type { InboxRow, Recorded } from './inbound/inbox-store.ts';
+import type { ReceiveWebhookNeeds } from './inbound/receive-webhook.ts';
+import { reviveDocument } from './knowledge/passage-store.ts';
+import type { PanelNeeds } from './panel/needs.ts';
+import { isDataError, sqlState } from './platform/database.ts';
+import { GroupCommit } from './platform/group-commit.ts';
+import type { Health } from './platform/health.ts';
+import { Lifecycle } from './platform/lifecycle.ts';
+import type { Logger } from './platform/logger.ts';
+import { RateLimiter } from './platform/rate-limiter.ts';
+import type { RateLimit } from './platform/rate-limiter.ts';
+import { systemClock } from './platform/time.ts';
+import { discardDeadLetter, replayDeadLetter } from './recovery/dead-letters.ts';
+import { recogniseWebhook } from './vendors/whaticket/webhook-payload.ts';
+import { ConversationId, DocumentId } from './vocabulary/ids.ts';
+
+/** Intake may use this much of the database and no more, and gives up early: a webhook must be answered either way. */
+const INTAKE_POOL = { name: 'intake', connectionsMax: 4, queryTimeoutMs: 700, acquireTimeoutMs: 600 };
+const API_POOL = { name: 'api', connectionsMax: 6, queryTimeoutMs: 5_000, acquireTimeoutMs: 1_000 };
+
+const GROUP_COMMIT = { rowsMax: 200, bytesMax: 4 * 1_048_576, batchesMax: 2, waitingMax: 5_000 };
+
+/** Most gateways never repeat a webhook, so these are floods and guesses, not traffic. */
+const WEBHOOKS_PER_CHANNEL = { name: 'webhook-channel', points: 3_000, perSeconds: 1 };
+const FAILED_WEBHOOKS = { name: 'webhook-failed', points: 60, perSeconds: 60 };
+const FAILED_SIGN_INS = { name: 'sign-in-failed', points: 60, perSeconds: 60 };
+
+export interface Service {
+  readonly app: Express;
+  readonly health: Health;
+  readonly closing: Lifecycle;
+}
+
+/** The HTTP service: intake and the API for people. */
+export async function composeService(config: ServiceConfig, log: Logger): Promise<Service> {
+  const opening = { config, closing: new Lifecycle(log), log };
+  const base = await openBase(opening, API_POOL);
+  const app = createHttpApp({
+    health: base.health,
+    trustProxy: config.trustProxy,
+    webhook: webhookNeeds(config, opening, base),
+    panel: panelNeeds(config, base),
+    log,
+  });
+  return { app, health: base.health, closing: opening.closing };
+}
+
+function webhookNeeds(config: ServiceConfig, opening: Opening, base: Base): ReceiveWebhookNeeds {
+  const { tenants, channels, bell, log } = base;
+  const inbox = new InboxStore(openDatabase(opening, INTAKE_POOL));
+  const commits = new GroupCommit<InboxRow, Recorded>((rows) => inbox.record(rows), {
+    ...GROUP_COMMIT,
+    bytesOf: (row) => row.raw.length,
+    isRowToBlame: isWorthTryingAlone,
+  });
+  const perChannel = limiter(base, WEBHOOKS_PER_CHANNEL);
+  const perFailedAddress = limiter(base, FAILED_WEBHOOKS);
+  return {
+    channels,
+    keysOf: (id) => tenants.keysOf(id),
+    recognise: recogniseWebhook,
+    record: (row) => commits.add(row),
+    limits: { perChannel: (id) => perChannel.take(id), perFailedAddress: (address) => perFailedAddress.take(address) },
+    ringTurn: (id, delayMs) => {
+      bell.ringTurn(id, delayMs);
+    },
+    ringDelivery: (id) => {
+      bell.ringDelivery(id);
+    },
+    coalescing: config.coalescing,
+    clock: systemClock,
+    log,
+  };
+}
+
+function panelNeeds(config: ServiceConfig, base: Base): PanelNeeds {
+  const { db, tenants, channels, bell, log } = base;
+  const revive = { reviveDelivery: reviveReply, reviveTurn, reviveDocument };
+  return {
+    db,
+    tenants,
+    channels,
+    adminApiKey: config.adminApiKey,
+    publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.host}`,
+    limiter: limiter(base, FAILED_SIGN_INS),
+    jobs: {
+      ringConversation: (id) => {
+        bell.ringTurn(ConversationId.parse(id), 0);
+        return Promise.resolve();
+      },
+      ringDelivery: (id) => {
+        bell.ringDelivery(ConversationId.parse(id));
+        return Promise.resolve();
+      },
+      indexDocument: (id) => {
+        bell.ringDocument(DocumentId.parse(id));
+        return Promise.resolve();
+      },
+    },
+    deadLetters: {
+      replay: (tx, tenantId, id) => replayDeadLetter(revive, tx, { tenantId, id, by: 'api' }),
+      discard: (tx, tenantId, id) => discardDeadLetter(tx, { tenantId, id, by: 'api' }),
+    },
+    log,
+  };
+}
+
+function limiter(base: Base, limit: RateLimit): RateLimiter {
+  return new RateLimiter(limit, base.redis, base.redisHealth);
+}
+
+/** A deadlock and a serialization failure are nobody's fault, but one row alone will not meet them again. */
+const LOCK_CONFLICTS = ['40P01', '40001'];
+
+function isWorthTryingAlone(error: unknown): boolean {
+  return isDataError(error) || LOCK_CONFLICTS.includes(sqlState(error) ?? '');
+}

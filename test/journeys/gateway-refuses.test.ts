@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Town } from '../support/town.ts';
+import type { Customer, TownTenant } from '../support/town-people.ts';
+import { until } from '../support/until.ts';
+
+const PARAGRAPHS = ['Primeiro', 'Segundo', 'Terceiro'].map((word) => `${word}: ${'pão quente o dia todo. '.repeat(25)}`.trim());
+
+let town: Town;
+let bakery: TownTenant;
+let ana: Customer;
+
+beforeEach(async () => {
+  town = await Town.start();
+  bakery = await town.tenant();
+  ana = bakery.customer('Ana', '5511988880001');
+});
+
+afterEach(async () => {
+  await town.close();
+});
+
+describe('a gateway that has lost its session', () => {
+  it('gets every part of the answer once, in order, when it is back', async () => {
+    town.gemini.answers(PARAGRAPHS.join('\n\n'));
+    town.gateway.faults.set({ mode: 'session-down' });
+
+    await ana.writes('Como é o pão?');
+    await until(async () => (await attemptsSoFar()) >= 2);
+    expect(ana.received()).toEqual([]);
+    town.gateway.faults.set({ mode: 'none' });
+    await ana.hears(3);
+    await ana.isQuiet();
+
+    expect(ana.received()).toEqual(PARAGRAPHS);
+    expect(await bakery.deadLetters()).toEqual([]);
+    expect(await ana.settled()).toEqual(['reply']);
+  });
+});
+
+describe('a gateway that refuses our credentials', () => {
+  beforeEach(async () => {
+    town.gemini.answers('O pão sai às 7h.');
+    town.gateway.faults.set({ mode: 'credentials-refused' });
+    await ana.writes('Quando sai o pão?');
+    await until(async () => (await bakery.deadLetters()).length === 1);
+  });
+
+  it('costs no message: a person is called, and what was not said is kept with its reason', async () => {
+    await ana.isQuiet();
+
+    const [letter] = await bakery.deadLetters();
+    expect(letter).toMatchObject({ stage: 'delivery', reason: 'GATEWAY_CREDENTIALS_REFUSED', state: 'open' });
+    expect(letter?.history).toEqual([expect.objectContaining({ what: 'failed', why: 'GATEWAY_CREDENTIALS_REFUSED' })]);
+    expect(await ana.conversation()).toMatchObject({ owner: 'human', ownerReason: 'delivery-failed', handoff: 'waiting' });
+    expect(await ana.settled()).toEqual(['human']);
+    expect(ana.received()).toEqual([]);
+  });
+
+  it('gets the answer by a replay once the credentials are right, and only once', async () => {
+    const [letter] = await bakery.deadLetters();
+    town.gateway.faults.set({ mode: 'none' });
+
+    const first = await bakery.api('POST', `/dead-letters/${letter?.id ?? ''}/replay`, { body: {} });
+    const again = await bakery.api('POST', `/dead-letters/${letter?.id ?? ''}/replay`, { body: {} });
+    await ana.hears(1);
+    await ana.isQuiet();
+
+    expect(first).toMatchObject({ status: 200, body: { state: 'replayed' } });
+    expect(again.status).toBe(409);
+    expect(ana.received()).toEqual(['O pão sai às 7h.']);
+    expect((await bakery.deadLetters()).map(({ state }) => state)).toEqual(['replayed']);
+  });
+});
+
+async function attemptsSoFar(): Promise<number> {
+  const rows = await town.database.db.selectFrom('outbox').select('attempts').execute();
+  return Math.max(0, ...rows.map((row) => row.attempts));
+}
