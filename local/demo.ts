@@ -31,14 +31,14 @@ const Documents = z.object({ items: z.array(z.object({ state: z.string() })) });
 export async function makeDemo(options: DemoOptions): Promise<Demo> {
   const { state } = options;
   const tenantId =
-    (await findTenant(options)) ?? WithId.parse(await call(options, 'POST', '/api/v1/tenants', DEMO_COMPANY)).id;
+    (await findTenant(options)) ?? WithId.parse(await call(options, 'POST /api/v1/tenants', DEMO_COMPANY)).id;
   const tenant = `/api/v1/tenants/${tenantId}`;
-  const channels = Page.parse(await call(options, 'GET', `${tenant}/channels`));
+  const channels = Page.parse(await call(options, `GET ${tenant}/channels`));
   const channelId = channels.items[0]?.id ?? (await createChannel(options, tenant));
   await moveGateway(options, channelId);
-  const documents = Page.parse(await call(options, 'GET', `${tenant}/knowledge/documents?limit=1`));
+  const documents = Page.parse(await call(options, `GET ${tenant}/knowledge/documents?limit=1`));
   if (documents.items.length === 0) {
-    for (const article of DEMO_ARTICLES) await call(options, 'POST', `${tenant}/knowledge/documents`, article);
+    for (const article of DEMO_ARTICLES) await call(options, `POST ${tenant}/knowledge/documents`, article);
   }
   return {
     tenantId,
@@ -48,7 +48,7 @@ export async function makeDemo(options: DemoOptions): Promise<Demo> {
     untilKnowledgeIsReady: async () => {
       const giveUp = AbortSignal.timeout(KNOWLEDGE_WITHIN_MS);
       for (;;) {
-        const { items } = Documents.parse(await call(options, 'GET', `${tenant}/knowledge/documents?limit=100`));
+        const { items } = Documents.parse(await call(options, `GET ${tenant}/knowledge/documents?limit=100`));
         if (items.every((document) => document.state === 'ready' || document.state === 'failed')) return;
         if (giveUp.aborted) throw new Error('the demo articles were not indexed; see .plantao/logs/worker.log');
         await pause(50);
@@ -61,7 +61,7 @@ async function findTenant(options: DemoOptions): Promise<string | undefined> {
   let cursor: string | null = null;
   do {
     const query: string = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
-    const page: z.infer<typeof Page> = Page.parse(await call(options, 'GET', `/api/v1/tenants?limit=100${query}`));
+    const page: z.infer<typeof Page> = Page.parse(await call(options, `GET /api/v1/tenants?limit=100${query}`));
     const found = page.items.find((tenant) => tenant.slug === DEMO_COMPANY.slug);
     if (found !== undefined) return found.id;
     cursor = page.nextCursor;
@@ -70,7 +70,7 @@ async function findTenant(options: DemoOptions): Promise<string | undefined> {
 }
 
 async function createChannel(options: DemoOptions, tenant: string): Promise<string> {
-  const channel = await call(options, 'POST', `${tenant}/channels`, {
+  const channel = await call(options, `POST ${tenant}/channels`, {
     name: 'WhatsApp da demonstração',
     kind: 'whaticket',
     gateway: { profile: 'launcherbr', baseUrl: options.gatewayUrl, token: options.state.gatewayToken },
@@ -90,7 +90,8 @@ async function moveGateway(options: DemoOptions, channelId: string): Promise<voi
   }
 }
 
-async function call(options: DemoOptions, method: string, path: string, body?: unknown): Promise<unknown> {
+async function call(options: DemoOptions, request: `${'GET' | 'POST'} ${string}`, body?: unknown): Promise<unknown> {
+  const [method = '', path = ''] = request.split(' ');
   const response = await fetch(`${options.api}${path}`, {
     method,
     headers: { authorization: `Bearer ${options.adminApiKey}`, 'content-type': 'application/json' },
@@ -98,6 +99,6 @@ async function call(options: DemoOptions, method: string, path: string, body?: u
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const answer: unknown = await response.json();
-  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${JSON.stringify(answer)}`);
+  if (!response.ok) throw new Error(`${request} answered ${response.status}: ${JSON.stringify(answer)}`);
   return answer;
 }

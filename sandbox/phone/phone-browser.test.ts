@@ -3,7 +3,7 @@ import http from 'node:http';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import express from 'express';
 import type { Page } from 'playwright-core';
-import { describeInBrowser } from '../../test/support/browser.ts';
+import { describeInBrowser } from './browser.ts';
 import { phonePage } from './phone-page.ts';
 import { ACCEPTED, RehearsalTown, portOf } from './rehearsal-town.ts';
 

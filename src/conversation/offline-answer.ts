@@ -8,8 +8,9 @@ const LEAD_MIN = 0.08;
 const TOPICS_OFFERED = 3;
 const QUOTE_CHARACTERS_MAX = 900;
 
+/** Nothing but a greeting. "No letter follows", because to `\b` the accented letter of "olá" is no letter. */
 const GREETING =
-  /^(oi+|ol[aá]|opa|bom dia|boa tarde|boa noite|hello|hi|hey|e a[ií])\b[\s!,.]*(tudo bem|td bem|tudo bom)?[\s!?,.]*$/i;
+  /^(oi+|ol[aá]|opa|bom dia|boa tarde|boa noite|hello|hi|hey|e a[ií])(?!\p{L})[\s!,.]*(tudo bem|td bem|tudo bom)?[\s!?,.]*$/iu;
 
 export interface OfflineAnswer {
   readonly text: string;

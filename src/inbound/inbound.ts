@@ -16,9 +16,13 @@ export interface Coalescing {
   readonly maxMs: number;
 }
 
-/** Words that open a message and promise that more is coming, when they are all there is. */
+/**
+ * Words that open a message and promise that more is coming, when they are all there is.
+ *
+ * Their end is "no letter follows": to `\b` the accented letter of "olá" is no letter.
+ */
 const OPENERS =
-  /^(oi+|ol[aá]|opa|bom dia|boa tarde|boa noite|hello|hi|e a[ií]|tudo bem)\b[\s!,.]*(tudo bem|td bem)?[\s!?,.]*$/i;
+  /^(oi+|ol[aá]|opa|bom dia|boa tarde|boa noite|hello|hi|e a[ií]|tudo bem)(?!\p{L})[\s!,.]*(tudo bem|td bem)?[\s!?,.]*$/iu;
 
 /**
  * How long after this bubble the customer may still be typing the next one.

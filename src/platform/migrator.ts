@@ -21,7 +21,10 @@ export async function migrateDown<Schema>(db: Kysely<Schema>, migrations: Migrat
   return await run(migrator(db, migrations).migrateDown());
 }
 
-export async function migrationStatus<Schema>(db: Kysely<Schema>, migrations: Migrations): Promise<readonly MigrationInfo[]> {
+export async function migrationStatus<Schema>(
+  db: Kysely<Schema>,
+  migrations: Migrations,
+): Promise<readonly MigrationInfo[]> {
   return await migrator(db, migrations).getMigrations();
 }
 

@@ -3,7 +3,9 @@ import { Town } from '../support/town.ts';
 import type { Customer, TownTenant } from '../support/town-people.ts';
 import { until } from '../support/until.ts';
 
-const PARAGRAPHS = ['Primeiro', 'Segundo', 'Terceiro'].map((word) => `${word}: ${'pão quente o dia todo. '.repeat(25)}`.trim());
+const PARAGRAPHS = ['Primeiro', 'Segundo', 'Terceiro'].map((word) =>
+  `${word}: ${'pão quente o dia todo. '.repeat(25)}`.trim(),
+);
 
 let town: Town;
 let bakery: TownTenant;
@@ -51,7 +53,11 @@ describe('a gateway that refuses our credentials', () => {
     const [letter] = await bakery.deadLetters();
     expect(letter).toMatchObject({ stage: 'delivery', reason: 'GATEWAY_CREDENTIALS_REFUSED', state: 'open' });
     expect(letter?.history).toEqual([expect.objectContaining({ what: 'failed', why: 'GATEWAY_CREDENTIALS_REFUSED' })]);
-    expect(await ana.conversation()).toMatchObject({ owner: 'human', ownerReason: 'delivery-failed', handoff: 'waiting' });
+    expect(await ana.conversation()).toMatchObject({
+      owner: 'human',
+      ownerReason: 'delivery-failed',
+      handoff: 'waiting',
+    });
     expect(await ana.settled()).toEqual(['human']);
     expect(ana.received()).toEqual([]);
   });

@@ -17,7 +17,9 @@ afterAll(async () => {
 describe('a long answer', () => {
   it('comes in at most four bubbles, cut at its paragraphs, in order and whole', async () => {
     const ana = bakery.customer('Ana', '5511988880001');
-    const paragraphs = Array.from({ length: 12 }, (_, index) => `Parágrafo ${index + 1}. ${'Pão quente. '.repeat(30)}`.trim());
+    const paragraphs = Array.from({ length: 12 }, (_, index) =>
+      `Parágrafo ${index + 1}. ${'Pão quente. '.repeat(30)}`.trim(),
+    );
     town.gemini.answers(paragraphs.join('\n\n'));
 
     await ana.writes('Conte tudo sobre o pão.');

@@ -70,7 +70,11 @@ describe('a customer who then writes "atendente"', () => {
 
     expect(ana.received()).toHaveLength(2);
     expect(ana.received()[1]).toContain('Vou chamar uma pessoa da equipe');
-    expect(await ana.conversation()).toMatchObject({ owner: 'human', ownerReason: 'customer-asked', handoff: 'waiting' });
+    expect(await ana.conversation()).toMatchObject({
+      owner: 'human',
+      ownerReason: 'customer-asked',
+      handoff: 'waiting',
+    });
     expect(await ana.settled()).toEqual(['reply', 'human', 'human', 'human']);
   });
 });

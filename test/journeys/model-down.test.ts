@@ -24,7 +24,12 @@ async function open(environment: Readonly<Record<string, string>> = {}): Promise
 
 async function openWithFallback(environment: Readonly<Record<string, string>> = {}): Promise<OpenAiStandIn> {
   fallback = await OpenAiStandIn.start();
-  await open({ FALLBACK_MODEL_BASE_URL: fallback.url, FALLBACK_MODEL_NAME: 'modelo-reserva', FALLBACK_MODEL_API_KEY: 'chave', ...environment });
+  await open({
+    FALLBACK_MODEL_BASE_URL: fallback.url,
+    FALLBACK_MODEL_NAME: 'modelo-reserva',
+    FALLBACK_MODEL_API_KEY: 'chave',
+    ...environment,
+  });
   return fallback;
 }
 
@@ -96,7 +101,11 @@ describe('a model that is gone', () => {
     expect(first).toContain('Não tenho certeza');
     for (const { title } of BAKERY_ARTICLES) expect(first).toContain(`• ${title}`);
     expect(second).toContain('chamei uma pessoa da equipe');
-    expect(await ana.conversation()).toMatchObject({ owner: 'human', ownerReason: 'model-unavailable', handoff: 'waiting' });
+    expect(await ana.conversation()).toMatchObject({
+      owner: 'human',
+      ownerReason: 'model-unavailable',
+      handoff: 'waiting',
+    });
     expect(await ana.settled()).toEqual(['reply', 'human']);
   });
 });
@@ -122,7 +131,11 @@ describe('a model that is not sure', () => {
 
   it('may be unsure again later: a good answer in between makes up for it', async () => {
     await open();
-    for (const [text, confidence] of [['Talvez.', 0.2], ['Sim, às 7h.', 0.9], ['Talvez.', 0.2]] as const) {
+    for (const [text, confidence] of [
+      ['Talvez.', 0.2],
+      ['Sim, às 7h.', 0.9],
+      ['Talvez.', 0.2],
+    ] as const) {
       town.gemini.answers(text, confidence);
       await ana.writes('E o pão?');
       await ana.isQuiet();

@@ -30,7 +30,9 @@ describe('two customers who write at once', () => {
     expect(toBia).toEqual([expect.stringContaining('Não aceitamos cheque')]);
     expect((await ana.conversation()).id).not.toBe((await bia.conversation()).id);
     for (const request of town.gemini.requests) {
-      const asked = askedOfGemini(request).messages.map((message) => message.text).join('\n');
+      const asked = askedOfGemini(request)
+        .messages.map((message) => message.text)
+        .join('\n');
       expect(asked.includes('taxa de entrega') && asked.includes('cheque')).toBe(false);
     }
   });

@@ -6,7 +6,9 @@ import type { Customer, TownTenant } from '../support/town-people.ts';
 import { until } from '../support/until.ts';
 
 /** Long enough for two bubbles. */
-const PARTS = ['O pão sai às 7h.', 'E o bolo sai às 9h.'].map((part) => `${part} ${'Feito na hora. '.repeat(30)}`.trim());
+const PARTS = ['O pão sai às 7h.', 'E o bolo sai às 9h.'].map((part) =>
+  `${part} ${'Feito na hora. '.repeat(30)}`.trim(),
+);
 
 let town: Town;
 
@@ -68,7 +70,11 @@ describe('a gateway that takes a message and drops the line', () => {
     expect(ana.received()).toEqual([PARTS[0]]);
     expect(await states()).toEqual(['failed', 'dropped']);
     expect(await bakery.deadLetters()).toMatchObject([{ stage: 'delivery', reason: 'GATEWAY_OUTCOME_UNKNOWN' }]);
-    expect(await ana.conversation()).toMatchObject({ owner: 'human', ownerReason: 'send-unconfirmed', handoff: 'waiting' });
+    expect(await ana.conversation()).toMatchObject({
+      owner: 'human',
+      ownerReason: 'send-unconfirmed',
+      handoff: 'waiting',
+    });
   });
 
   it('and gives no echo: a channel that prefers a second copy to silence says it once more, and goes on', async () => {

@@ -66,7 +66,11 @@ describe('a worker that is killed while the gateway is taking a message', () => 
 
   async function theSenderIsTakenForDead(): Promise<void> {
     const past = new Date(Date.now() - 60_000);
-    await town.database.db.updateTable('outbox').set({ state: 'unknown', due_at: past }).where('state', '=', 'sending').execute();
+    await town.database.db
+      .updateTable('outbox')
+      .set({ state: 'unknown', due_at: past })
+      .where('state', '=', 'sending')
+      .execute();
   }
 });
 

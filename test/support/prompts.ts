@@ -2,7 +2,10 @@ import { z } from 'zod';
 import type { SeenRequest } from '../../sandbox/gemini/model-server.ts';
 
 const Content = z.object({ role: z.string(), parts: z.array(z.object({ text: z.string() })) });
-const GeminiRequest = z.object({ contents: z.array(Content), systemInstruction: z.object({ parts: Content.shape.parts }) });
+const GeminiRequest = z.object({
+  contents: z.array(Content),
+  systemInstruction: z.object({ parts: Content.shape.parts }),
+});
 
 export interface AskedOfGemini {
   readonly system: string;
