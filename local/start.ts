@@ -63,6 +63,7 @@ async function start(): Promise<void> {
     OUTBOUND_PRIVATE_HOSTS: [process.env.OUTBOUND_PRIVATE_HOSTS, `127.0.0.1:${gatewayPort}`].filter(Boolean).join(','),
     ...(ownKey === '' ? { GEMINI_API_KEY: 'stand-in', GEMINI_BASE_URL: `http://127.0.0.1:${geminiPort}` } : {}),
   };
+  writeEnvironment(environment, path.join(DATA, 'env'));
   const supervisor = new Supervisor({
     root: ROOT,
     logs: path.join(DATA, 'logs'),
@@ -105,6 +106,12 @@ async function start(): Promise<void> {
     Redis: redis.description,
     Logs: relative(path.join(DATA, 'logs')),
   });
+}
+
+/** For the commands that people run beside it, e.g. `node --env-file=.plantao/env …`. */
+function writeEnvironment(environment: Readonly<Record<string, string>>, file: string): void {
+  const lines = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  fs.writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
 }
 
 /** Two of us would end each other's database. */

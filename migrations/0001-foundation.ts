@@ -262,6 +262,7 @@ const TURNS = [
   `create index outbox_due on outbox (due_at) where state in ('pending', 'sending', 'unknown')`,
   'create index outbox_recent on outbox (conversation_id, text_hash, seq)',
   'create index outbox_by_message on outbox (message_id)',
+  'create index outbox_by_provider_id on outbox (channel_id, provider_message_id) where provider_message_id is not null',
   'create index outbox_of_tenant on outbox (tenant_id, conversation_id)',
   `create table handoff (
      id uuid primary key,

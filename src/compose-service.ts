@@ -2,7 +2,9 @@ import type { Express } from 'express';
 import { openBase, openDatabase } from './composition.ts';
 import type { Base, Opening } from './composition.ts';
 import type { ServiceConfig } from './config.ts';
+import { applyMessageChange } from './conversation/message-changes.ts';
 import { reviveTurn } from './conversation/ownership-store.ts';
+import { applyDeliveryStatus } from './delivery/delivery-status.ts';
 import { reviveReply } from './delivery/outbox-store.ts';
 import { createHttpApp } from './http-app.ts';
 import { InboxStore } from './inbound/inbox-store.ts';
@@ -20,7 +22,9 @@ import type { RateLimit } from './platform/rate-limiter.ts';
 import { systemClock } from './platform/time.ts';
 import { discardDeadLetter, replayDeadLetter } from './recovery/dead-letters.ts';
 import { recogniseWebhook } from './vendors/whaticket/webhook-payload.ts';
+import type { Channel } from './tenants/tenants.ts';
 import { ConversationId, DocumentId } from './vocabulary/ids.ts';
+import type { ReceivedEvent } from './vocabulary/message.ts';
 
 /** Intake may use this much of the database and no more, and gives up early: a webhook must be answered either way. */
 const INTAKE_POOL = { name: 'intake', connectionsMax: 4, queryTimeoutMs: 700, acquireTimeoutMs: 600 };
@@ -75,6 +79,11 @@ function webhookNeeds(config: ServiceConfig, opening: Opening, base: Base): Rece
     ringDelivery: (id) => {
       bell.ringDelivery(id);
     },
+    apply: (channel, event) => {
+      void applyEvent(base, channel, event).catch((error: unknown) => {
+        log.warn({ err: error, kind: event.type }, 'What an event changes could not be applied; it is recorded');
+      });
+    },
     coalescing: config.coalescing,
     clock: systemClock,
     log,
@@ -111,6 +120,13 @@ function panelNeeds(config: ServiceConfig, base: Base): PanelNeeds {
     },
     log,
   };
+}
+
+/** What the service does with an event beyond recording it. */
+async function applyEvent({ db, tenants }: Base, channel: Channel, event: ReceivedEvent): Promise<void> {
+  if (event.type === 'status') await applyDeliveryStatus(db, channel, event);
+  if (event.type !== 'edit' && event.type !== 'deletion') return;
+  await applyMessageChange(db, { channel, keys: await tenants.keysOf(channel.tenantId), change: event });
 }
 
 function limiter(base: Base, limit: RateLimit): RateLimiter {

@@ -35,6 +35,8 @@ export interface ReceiveWebhookNeeds {
   /** Both ring without waiting and never throw: a lost ring is found by the sweeper. */
   readonly ringTurn: (conversationId: ConversationId, delayMs: number) => void;
   readonly ringDelivery: (conversationId: ConversationId) => void;
+  /** What an edit, a deletion or a delivery status changes. Never throws and never waits: it is recorded either way. */
+  readonly apply: (channel: Channel, event: ReceivedEvent) => void;
   readonly coalescing: Coalescing;
   readonly clock: Clock;
   readonly log: Logger;
@@ -74,7 +76,10 @@ export async function receiveWebhook(needs: ReceiveWebhookNeeds, request: Webhoo
   const key = dedupeKey({ event, raw, receivedAt, webhookId }, keys.index);
   const recorded = await recordOrPark(needs, { channel, keys, event, dedupeKey: key, raw, requestId, waitMs });
 
-  if (recorded.isNew) ringFor(needs, recorded.event, recorded);
+  if (recorded.isNew) {
+    ringFor(needs, recorded.event, recorded);
+    needs.apply(channel, recorded.event);
+  }
   const disposition = recorded.isNew ? dispositionOf(recorded.event) : 'duplicate';
   webhookReceived(needs.log, {
     channelId: channel.id,

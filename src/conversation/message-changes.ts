@@ -1,0 +1,44 @@
+import { sql } from 'kysely';
+import type { Kysely, RawBuilder } from 'kysely';
+import { blindIndex } from '../platform/crypto.ts';
+import { addressKey } from '../inbound/inbound.ts';
+import type { Channel, TenantKeys } from '../tenants/tenants.ts';
+import { storableText } from '../vocabulary/message.ts';
+import type { ReceivedEvent } from '../vocabulary/message.ts';
+import type { Schema } from '../vocabulary/schema.ts';
+
+export interface MessageChange {
+  readonly channel: Channel;
+  readonly keys: TenantKeys;
+  readonly change: Extract<ReceivedEvent, { type: 'edit' | 'deletion' }>;
+}
+
+/**
+ * A customer has corrected or taken back something they wrote.
+ *
+ * A correction that arrives before the answer is what gets answered. Something taken back before the answer needs none,
+ * and is settled so. What has been answered stays answered; the change is only shown.
+ */
+export async function applyMessageChange(db: Kysely<Schema>, { channel, keys, change }: MessageChange): Promise<void> {
+  const address = addressKey(change.addresses[0]);
+  await sql`
+    update message m set ${changed(change)}
+      from contact_alias a join conversation c on c.tenant_id = a.tenant_id and c.contact_id = a.contact_id
+     where a.tenant_id = ${channel.tenantId} and a.kind = ${change.addresses[0].kind}
+       and a.blind_index = ${blindIndex(keys.index, address)} and c.channel_id = ${channel.id}
+       and m.conversation_id = c.id and m.provider_message_id = ${change.targetMessageId} and m.author = 'customer'`.execute(
+    db,
+  );
+}
+
+function changed(change: MessageChange['change']): RawBuilder<unknown> {
+  switch (change.type) {
+    case 'edit':
+      return sql`text = ${change.text === undefined ? null : storableText(change.text)}, edited_at = now()`;
+    case 'deletion':
+      return sql`deleted_at = now(),
+        settled_kind = case when m.settled_at is null then 'recorded' else m.settled_kind end,
+        settled_reason = case when m.settled_at is null then 'taken-back' else m.settled_reason end,
+        settled_at = coalesce(m.settled_at, now())`;
+  }
+}
