@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -122,7 +122,7 @@ function reachablePlace(wanted: string, owner: Owner | undefined): { native: str
 
 /** Root's home may be closed to everybody else; then the data gets a home of its own, the same one at every start. */
 function outsideOf(wanted: string): string {
-  const name = `plantao-${Buffer.from(path.resolve(wanted)).toString('base64url').slice(-32)}`;
+  const name = `plantao-${createHash('sha256').update(path.resolve(wanted)).digest('hex').slice(0, 16)}`;
   const base = fs.existsSync('/var/lib') ? '/var/lib' : os.tmpdir();
   return path.join(base, name);
 }

@@ -12,6 +12,9 @@ const QUOTE_CHARACTERS_MAX = 900;
 const GREETING =
   /^(oi+|ol[aá]|opa|bom dia|boa tarde|boa noite|hello|hi|hey|e a[ií])(?!\p{L})[\s!,.]*(tudo bem|td bem|tudo bom)?[\s!?,.]*$/iu;
 
+/** No greeting is longer, and the search for one takes time that grows with the square of the text. */
+const GREETING_CHARACTERS_MAX = 100;
+
 export interface OfflineAnswer {
   readonly text: string;
   readonly isUnsure: boolean;
@@ -27,7 +30,7 @@ export function offlineAnswer(
   words: { phrases: Phrases; company: string },
 ): OfflineAnswer {
   const topics = [...new Set(passages.map((passage) => passage.title))].slice(0, TOPICS_OFFERED);
-  if (GREETING.test(question.trim())) return { text: words.phrases.greeting(words.company, topics), isUnsure: false };
+  if (isGreeting(question.trim())) return { text: words.phrases.greeting(words.company, topics), isUnsure: false };
   const [best, second] = passages;
   if (best !== undefined && best.score >= QUOTABLE_SCORE) {
     const leads =
@@ -35,6 +38,10 @@ export function offlineAnswer(
     if (leads) return { text: words.phrases.quoting(best.title, quote(best.text)), isUnsure: false };
   }
   return { text: words.phrases.unsure(topics), isUnsure: true };
+}
+
+function isGreeting(text: string): boolean {
+  return text.length <= GREETING_CHARACTERS_MAX && GREETING.test(text);
 }
 
 function quote(text: string): string {

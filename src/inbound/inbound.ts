@@ -32,9 +32,13 @@ const OPENERS =
  */
 export function waitForRestMs(text: string | undefined, coalescing: Coalescing): number {
   const said = text?.trim() ?? '';
-  const isFinished = /[?!.…)]["']?$/.test(said) && !OPENERS.test(said);
+  const isOpener = said.length <= OPENER_CHARACTERS_MAX && OPENERS.test(said);
+  const isFinished = /[?!.…)]["']?$/.test(said) && !isOpener;
   return Math.min(coalescing.maxMs, isFinished ? coalescing.minMs : coalescing.minMs * 3);
 }
+
+/** No opener is longer, and the search for one takes time that grows with the square of the text. */
+const OPENER_CHARACTERS_MAX = 100;
 
 /** Without an id and without a time in its bytes an event is the same as another only if they arrive this close. */
 const SAME_ARRIVAL_MS = 10_000;

@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { chmod, mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { Kysely, PostgresDialect, sql } from 'kysely';
@@ -17,6 +17,8 @@ import { servers } from './servers.ts';
  */
 export default async function setup(): Promise<void> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'plantao-test-'));
+  // As root the server runs as another user, who must get in here.
+  await chmod(directory, 0o755);
   const given = process.env.TEST_DATABASE_URL;
   if (given === undefined) {
     servers.postgres = await startEmbeddedPostgres({
