@@ -14,16 +14,19 @@ export const CommandAnswer = z.union([
 export function answerCommands(handlers: Handlers): void {
   process.on('message', (message) => {
     const { id, name, body } = Command.parse(message);
-    Promise.try(() => {
-      const handler = handlers[name];
-      if (handler === undefined) throw new Error(`There is no command ${name}`);
-      return handler(body);
-    }).then(
-      (result: unknown) => process.send?.({ id, result }),
+    run(handlers, name, body).then(
+      // JSON drops what is undefined, and the other side could not tell an answer without a result from no answer.
+      (result) => process.send?.({ id, result: result ?? null }),
       (error: unknown) => process.send?.({ id, error: error instanceof Error ? error.message : String(error) }),
     );
   });
   process.on('disconnect', () => process.exit(0));
   // The terminal's Ctrl-C reaches every process of the group; who ends this one is the process that started it.
   process.on('SIGINT', () => undefined);
+}
+
+async function run(handlers: Handlers, name: string, body: unknown): Promise<unknown> {
+  const handler = handlers[name];
+  if (handler === undefined) throw new Error(`There is no command ${name}`);
+  return await handler(body);
 }

@@ -96,7 +96,8 @@ export class Ledger {
       reply: spread(replied.map((entry) => entry.repliedAt - entry.dueAt)),
       webhook: spread(entries.map((entry) => entry.answeredAt - entry.dueAt)),
       lateness: spread(entries.map((entry) => entry.postedAt - entry.dueAt)),
-      drainMs: (replied.length === entries.length ? this.#lastReplyAt : monotonicMs()) - (entries.at(-1)?.postedAt ?? 0),
+      drainMs:
+        (replied.length === entries.length ? this.#lastReplyAt : monotonicMs()) - (entries.at(-1)?.postedAt ?? 0),
     };
     this.#entries = [];
     this.#open = new Map();

@@ -22,7 +22,13 @@ gateway.onSent(({ phone }) => {
   ledger.replied(phone, monotonicMs());
 });
 
-const NewConnection = z.object({ name: z.string(), token: z.string(), url: z.url(), secret: z.string(), echoes: z.boolean() });
+const NewConnection = z.object({
+  name: z.string(),
+  token: z.string(),
+  url: z.url(),
+  secret: z.string(),
+  echoes: z.boolean(),
+});
 const Area = z.enum(['path', 'prompt', 'killed']);
 const Traffic = z.object({
   connection: z.string(),
@@ -47,7 +53,13 @@ function connect(options: z.infer<typeof NewConnection>): void {
 }
 
 /** Open traffic: messages come at their times, whether or not the earlier ones have been answered. */
-async function traffic({ connection: name, area, customers, perSecond, seconds }: z.infer<typeof Traffic>): Promise<void> {
+async function traffic({
+  connection: name,
+  area,
+  customers,
+  perSecond,
+  seconds,
+}: z.infer<typeof Traffic>): Promise<void> {
   const connection = connectionOf(name);
   const count = Math.round(perSecond * seconds);
   const startedAt = monotonicMs();
@@ -64,7 +76,10 @@ async function traffic({ connection: name, area, customers, perSecond, seconds }
 }
 
 /** The clock of a message starts when it was due: a generator that comes late must not make the product look early. */
-async function post(connection: Connection, { phone, text, dueAt }: { phone: string; text: string; dueAt: number }): Promise<void> {
+async function post(
+  connection: Connection,
+  { phone, text, dueAt }: { phone: string; text: string; dueAt: number },
+): Promise<void> {
   const entry = ledger.posted(phone, dueAt, monotonicMs());
   try {
     const { status } = await connection.customerWrites({ phone, name: 'Ana', text });

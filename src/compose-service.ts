@@ -21,6 +21,8 @@ import { RateLimiter } from './platform/rate-limiter.ts';
 import type { RateLimit } from './platform/rate-limiter.ts';
 import { systemClock } from './platform/time.ts';
 import { discardDeadLetter, replayDeadLetter } from './recovery/dead-letters.ts';
+import { ChannelStore } from './tenants/channel-store.ts';
+import { TenantStore } from './tenants/tenant-store.ts';
 import { recogniseWebhook } from './vendors/whaticket/webhook-payload.ts';
 import type { Channel } from './tenants/tenants.ts';
 import { ConversationId, DocumentId } from './vocabulary/ids.ts';
@@ -58,8 +60,12 @@ export async function composeService(config: ServiceConfig, log: Logger): Promis
 }
 
 function webhookNeeds(config: ServiceConfig, opening: Opening, base: Base): ReceiveWebhookNeeds {
-  const { tenants, channels, bell, log } = base;
-  const inbox = new InboxStore(openDatabase(opening, INTAKE_POOL));
+  const { bell, log } = base;
+  const db = openDatabase(opening, INTAKE_POOL);
+  const inbox = new InboxStore(db);
+  // Read through intake's own pool: who is asked for a channel that is not known here yet must give up early, too.
+  const tenants = new TenantStore(db, { current: config.masterKey, previous: config.masterKeyPrevious });
+  const channels = new ChannelStore(db, (id) => tenants.keysOf(id));
   const commits = new GroupCommit<InboxRow, Recorded>((rows) => inbox.record(rows), {
     ...GROUP_COMMIT,
     bytesOf: (row) => row.raw.length,

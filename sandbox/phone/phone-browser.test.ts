@@ -100,7 +100,7 @@ describeInBrowser('the phone in a browser', (browser) => {
     await page.getByRole('radio', { name: 'Gateway fora do ar' }).check();
     await page.getByText('Agora: gateway fora do ar').waitFor();
 
-    expect(rehearsal.faults.gateway).toEqual({ mode: 'down' });
+    expect(rehearsal.faults.gateway).toEqual({ mode: 'off' });
   });
 
   it('keeps what could not be sent, and sends it when asked again', async () => {

@@ -126,7 +126,7 @@ describe('a message from the phone', () => {
 
 describe('a fault', () => {
   it.each([
-    ['gateway-down', { mode: 'down' }, { mode: 'none' }],
+    ['gateway-down', { mode: 'off' }, { mode: 'none' }],
     ['gateway-drops', { mode: 'drop-after-accepting' }, { mode: 'none' }],
     ['model-slow', { mode: 'none' }, { mode: 'slow', delayMs: 12_000 }],
     ['model-429', { mode: 'none' }, { mode: '429' }],

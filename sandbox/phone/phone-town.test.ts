@@ -197,7 +197,7 @@ describe('the town on the real stand-ins', () => {
       { ticks: 'answered' },
       { from: 'company', text: 'Sim, das 7h às 14h.' },
     ]);
-    expect(gateway.faults.mode).toBe('down');
+    expect(gateway.faults.mode).toBe('off');
 
     await gateway.close();
     await model.close();

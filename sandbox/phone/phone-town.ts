@@ -31,7 +31,7 @@ export interface PhoneModel {
 }
 
 export interface GatewayFault {
-  readonly mode: 'none' | 'down' | 'drop-after-accepting';
+  readonly mode: 'none' | 'off' | 'drop-after-accepting';
 }
 
 export interface ModelFault {
@@ -66,7 +66,7 @@ const SLOW_MODEL_DELAY_MS = 12_000;
 /** How each fault is made: exactly one part breaks, the other is whole. */
 const FAULT_SETTINGS: Readonly<Record<Fault, { gateway: GatewayFault; model: ModelFault }>> = {
   none: { gateway: { mode: 'none' }, model: { mode: 'none' } },
-  'gateway-down': { gateway: { mode: 'down' }, model: { mode: 'none' } },
+  'gateway-down': { gateway: { mode: 'off' }, model: { mode: 'none' } },
   'gateway-drops': { gateway: { mode: 'drop-after-accepting' }, model: { mode: 'none' } },
   'model-slow': { gateway: { mode: 'none' }, model: { mode: 'slow', delayMs: SLOW_MODEL_DELAY_MS } },
   'model-429': { gateway: { mode: 'none' }, model: { mode: '429' } },

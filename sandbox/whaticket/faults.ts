@@ -1,6 +1,8 @@
 /** What can go wrong between us and a gateway, and at the gateway. */
 export type FaultMode =
   | 'none'
+  /** Nobody listens: connections are refused. */
+  | 'off'
   /** Connections are taken and cut. */
   | 'down'
   /** The customer gets the message, we get no answer. */
@@ -29,13 +31,13 @@ export interface Fault {
 
 /** The fault that is in force. */
 export class Faults {
-  readonly #onDown: () => void;
+  readonly #onChange: (mode: FaultMode) => void;
   #fault: Fault = { mode: 'none' };
   #timesLeft = Infinity;
 
-  /** @param onDown called when the gateway goes down, to cut the connections that are open. */
-  constructor(onDown: () => void) {
-    this.#onDown = onDown;
+  /** @param onChange called with the mode that comes into force, for what concerns the listening itself. */
+  constructor(onChange: (mode: FaultMode) => void) {
+    this.#onChange = onChange;
   }
 
   get mode(): FaultMode {
@@ -45,7 +47,7 @@ export class Faults {
   set(fault: Fault): void {
     this.#fault = fault;
     this.#timesLeft = fault.times ?? Infinity;
-    if (fault.mode === 'down') this.#onDown();
+    this.#onChange(fault.mode);
   }
 
   /** The fault that hits this request, which thereby counts. */

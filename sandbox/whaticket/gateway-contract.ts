@@ -94,6 +94,7 @@ export function describeGatewayContract({ profile, gateway, ...expected }: Gatew
       ['server-error', 'GATEWAY_OUTCOME_UNKNOWN'],
       ['drop-before-accepting', 'GATEWAY_OUTCOME_UNKNOWN'],
       ['redirect', 'GATEWAY_REFUSED'],
+      ['off', 'GATEWAY_UNREACHABLE'],
       ['down', 'GATEWAY_OUTCOME_UNKNOWN'],
     ] as const)('when the gateway is %s says %s, and nothing was sent', async (mode, code) => {
       whaticket.faults.set({ mode });

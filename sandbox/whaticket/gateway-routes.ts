@@ -137,6 +137,7 @@ async function meetFault(state: GatewayState, fork: ForkRules, res: Response): P
       return 'drop';
     case 'garbage':
       return 'garbage';
+    case 'off':
     case 'down':
     case 'drop-before-accepting':
       res.socket?.destroy();

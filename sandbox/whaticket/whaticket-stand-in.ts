@@ -7,6 +7,7 @@ import { Agent, request } from 'undici';
 import { Connection } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { Faults } from './faults.ts';
+import type { FaultMode } from './faults.ts';
 import { gatewayRoutes } from './gateway-routes.ts';
 import { SentMessages } from './sent-messages.ts';
 import type { SentMessage } from './sent-messages.ts';
@@ -61,8 +62,8 @@ export class WhaticketStandIn {
     this.#connections = new Map();
     this.#userTokens = new LRUCache({ max: 1_000, ttl: USER_TOKEN_TTL_MS });
     this.#tickets = new Tickets();
-    this.faults = new Faults(() => {
-      server.closeAllConnections();
+    this.faults = new Faults((mode) => {
+      this.#listenUnlessOff(mode);
     });
     server.on('connection', (socket) => {
       if (this.faults.mode === 'down') {
@@ -134,6 +135,15 @@ export class WhaticketStandIn {
   /** Lets every user's token run out, as after 15 minutes. */
   expireLogins(): void {
     this.#userTokens.clear();
+  }
+
+  #listenUnlessOff(mode: FaultMode): void {
+    if (mode === 'off') this.#server.close();
+    else if (!this.#server.listening) {
+      const { hostname, port } = new URL(this.url);
+      this.#server.listen(Number(port), hostname.replace(/^\[|\]$/g, ''));
+    }
+    if (mode === 'off' || mode === 'down') this.#server.closeAllConnections();
   }
 
   async close(): Promise<void> {

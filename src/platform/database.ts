@@ -60,6 +60,13 @@ export function createPool(url: Secret, options: PoolOptions, log: Logger): Pool
   pool.on('error', (error) => {
     log.warn({ err: error, pool: options.name }, 'An idle database connection was lost');
   });
+  // One that dies at work tells whoever waits for its answer, and then says it once more, as an event that would also
+  // end the process. The pool listens only while a connection is idle.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => {
+      log.debug({ err: error, pool: options.name }, 'A database connection was lost');
+    });
+  });
   const measure = (): void => {
     poolConnections.set({ pool: options.name, state: 'total' }, pool.totalCount);
     poolConnections.set({ pool: options.name, state: 'idle' }, pool.idleCount);

@@ -17,7 +17,7 @@ const GONE_WITHIN_MS = 5_000;
 const LOOK_EVERY_MS = 50;
 
 const State = z.object({
-  customers: z.array(z.object({ id: z.string(), messages: z.array(z.looseObject({ author: z.string() })) })),
+  customers: z.array(z.object({ id: z.string(), messages: z.array(z.object({ from: z.string() })) })),
 });
 
 const startedAt = monotonicMs();
@@ -28,8 +28,8 @@ try {
   await askOnce(phone);
   await endAll();
 } finally {
-  // Only after a failure is anything left; the supervisor's own children end when it does.
-  npm.kill('SIGTERM');
+  // Only after a failure is anything left. Its own end takes what it has started along.
+  for (const pid of descendantsOf(npm.pid ?? 0).filter(isProgram)) process.kill(pid, 'SIGTERM');
 }
 
 async function untilPrinted(child: ChildProcessWithoutNullStreams, wanted: RegExp): Promise<string> {
@@ -58,13 +58,13 @@ async function askOnce(phone: string): Promise<void> {
 async function answersToAna(phone: string): Promise<number> {
   const response = await fetch(`${phone}/api/state`, { signal: AbortSignal.timeout(5_000) });
   const { customers } = State.parse(await response.json());
-  return customers.find(({ id }) => id === 'ana')?.messages.filter(({ author }) => author !== 'customer').length ?? 0;
+  return customers.find(({ id }) => id === 'ana')?.messages.filter(({ from }) => from === 'company').length ?? 0;
 }
 
 /** Ctrl-C, which a terminal sends to the program itself and not only to the npm around it. */
 async function endAll(): Promise<void> {
   const all = descendantsOf(npm.pid ?? 0);
-  const program = all.find((pid) => /^\S*node\S* local\/start\.ts/.test(commandLineOf(pid)));
+  const program = all.find(isProgram);
   if (program === undefined) throw new Error('npm start runs no local/start.ts');
   const gone = once(npm, 'exit');
   const endedAt = monotonicMs();
@@ -74,6 +74,10 @@ async function endAll(): Promise<void> {
   );
   await gone;
   report(`has ended, all ${all.length} processes of it`, endedAt);
+}
+
+function isProgram(pid: number): boolean {
+  return /^\S*node local\/start\.ts/.test(commandLineOf(pid));
 }
 
 /** Every process that came of this one, wherever its process group is. */

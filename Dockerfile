@@ -1,0 +1,24 @@
+# One image for every process: the service by default, `node workers/main.ts` and `node migrations/command.ts up` by
+# command. There is no build step: Node strips the types of the very files that are in the repository.
+
+FROM node:24-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# Production packages need no install script of their own; the Node that npm brings for development stays away.
+RUN npm ci --omit=dev --ignore-scripts --no-fund --no-audit && npm cache clean --force
+
+FROM node:24-slim
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=dependencies /app/node_modules node_modules
+COPY package.json LICENSE ./
+COPY migrations migrations
+COPY src src
+COPY workers workers
+# Owned by root and not writable: what runs cannot change what runs.
+USER node
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/livez`, { signal: AbortSignal.timeout(2500) }).then((it) => process.exit(it.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "src/main.ts"]

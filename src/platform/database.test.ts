@@ -1,0 +1,152 @@
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { TcpProxy } from '../../test/outages/tcp-proxy.ts';
+import { createTestDatabase } from '../../test/support/database.ts';
+import type { TestDatabase } from '../../test/support/database.ts';
+import { until } from '../../test/support/until.ts';
+import { asTenant, createDatabase, createPool, isDataError, sqlState } from './database.ts';
+import type { PoolOptions } from './database.ts';
+import { createLogger } from './logger.ts';
+import { Secret } from './secret.ts';
+
+const OPTIONS: PoolOptions = { name: 'test', connectionsMax: 2, queryTimeoutMs: 400, acquireTimeoutMs: 300 };
+
+let test: TestDatabase;
+let line: TcpProxy;
+let open: Kysely<unknown>[] = [];
+
+beforeAll(async () => {
+  test = await createTestDatabase();
+  const { hostname, port } = new URL(test.url);
+  line = await TcpProxy.start({ host: hostname, port: Number(port) });
+});
+
+afterEach(async () => {
+  line.heal();
+  for (const db of open) await db.destroy();
+  open = [];
+});
+
+afterAll(async () => {
+  await line.close();
+  await test.close();
+});
+
+function pool(options: Partial<PoolOptions> = {}): Kysely<unknown> {
+  const log = createLogger({ level: 'silent', process: 'test' });
+  const db = createDatabase<unknown>(createPool(Secret.of(line.through(test.url)), { ...OPTIONS, ...options }, log));
+  open.push(db);
+  return db;
+}
+
+async function failure(work: Promise<unknown>): Promise<{ error: unknown; tookMs: number }> {
+  const startedAt = performance.now();
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  return { error, tookMs: performance.now() - startedAt };
+}
+
+async function one(db: Kysely<unknown>): Promise<unknown> {
+  return (await sql`select 1 as one`.execute(db)).rows[0];
+}
+
+describe('a query', () => {
+  it('that takes too long is given up, by the server where it still listens', async () => {
+    const { error, tookMs } = await failure(sql`select pg_sleep(5)`.execute(pool()));
+
+    expect(error).toBeInstanceOf(Error);
+    expect(tookMs).toBeLessThan(900);
+  });
+
+  it('to a silent server is given up by us, and its connection is not used again', async () => {
+    const db = pool({ connectionsMax: 1 });
+    await one(db);
+    line.goSilent();
+    const { error, tookMs } = await failure(one(db));
+    line.heal();
+
+    expect(error).toBeInstanceOf(Error);
+    expect(tookMs).toBeLessThan(900);
+    expect(await one(db)).toEqual({ one: 1 });
+  });
+
+  it('whose line is cut fails alone: the process lives, and the next query gets a new line', async () => {
+    const db = pool();
+    const cut = failure(sql`select pg_sleep(0.3)`.execute(db));
+    await until(async () => (await busyConnections()) > 0);
+
+    line.cut();
+    expect((await cut).error).toBeInstanceOf(Error);
+    line.heal();
+
+    expect(await one(db)).toEqual({ one: 1 });
+  });
+
+  it('waits a bounded time for a connection', async () => {
+    const db = pool({ connectionsMax: 1, queryTimeoutMs: 2_000 });
+    const long = sql`select pg_sleep(0.8)`.execute(db);
+
+    const { error, tookMs } = await failure(one(db));
+
+    expect(error).toMatchObject({ message: expect.stringContaining('timeout exceeded') });
+    expect(tookMs).toBeLessThan(600);
+    await long;
+  });
+
+  async function busyConnections(): Promise<number> {
+    const { rows } = await sql<{ count: number }>`select count(*)::int as count from pg_stat_activity
+      where application_name = 'plantao-test' and state = 'active' and query like '%pg_sleep%' and pid <> pg_backend_pid()`.execute(
+      test.db,
+    );
+    return rows[0]?.count ?? 0;
+  }
+});
+
+describe('a transaction whose process has frozen', () => {
+  it('is ended by the server after three seconds, so that its locks stop nobody', async () => {
+    const db = pool();
+
+    const { rows } = await sql`select current_setting('idle_in_transaction_session_timeout') as setting`.execute(db);
+
+    expect(rows).toEqual([{ setting: '3s' }]);
+  });
+});
+
+describe('work for one tenant', () => {
+  it('runs as a role that row-level security holds for, and leaves nothing behind on the connection', async () => {
+    const db = pool({ connectionsMax: 1 });
+    const tenantId = crypto.randomUUID();
+
+    const inside = await asTenant(db, tenantId, async (tx) => {
+      return (await sql`select current_user as role, plantao_current_tenant() as tenant`.execute(tx)).rows[0];
+    });
+    const { rows } = await sql`select current_user as role, plantao_current_tenant() as tenant`.execute(db);
+
+    expect(inside).toEqual({ role: 'plantao_tenant', tenant: tenantId });
+    expect(rows[0]).toMatchObject({ tenant: null });
+    expect(rows[0]).not.toMatchObject({ role: 'plantao_tenant' });
+  });
+});
+
+describe('an error', () => {
+  it.each<[string, string, boolean]>([
+    ["select '\\000'::bytea::text || chr(0)", '54000', false],
+    ["select 'x'::integer", '22P02', true],
+    ["insert into tenant (id, slug, name, sealed_data_key) values (gen_random_uuid(), 'Não', 'x', '')", '23514', true],
+    ['select * from no_such_table', '42P01', false],
+  ])('of the server is known by its code: %s', async (statement, code, isData) => {
+    const { error } = await failure(sql.raw(statement).execute(pool()));
+
+    expect(sqlState(error)).toBe(code);
+    expect(isDataError(error)).toBe(isData);
+  });
+
+  it('of the line has no such code', () => {
+    expect(sqlState(Object.assign(new Error('x'), { code: 'ECONNREFUSED' }))).toBeUndefined();
+    expect(sqlState(new Error('Connection terminated'))).toBeUndefined();
+    expect(sqlState('22P02')).toBeUndefined();
+  });
+});

@@ -1,0 +1,64 @@
+import type { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { itWithRedisServer, startPrivateRedis } from '../../test/support/private-redis.ts';
+import type { PrivateRedis } from '../../test/support/private-redis.ts';
+import { until } from '../../test/support/until.ts';
+import { createLogger } from './logger.ts';
+import { createRedis, RedisHealth } from './redis.ts';
+import { Secret } from './secret.ts';
+import { systemClock } from './time.ts';
+
+let server: PrivateRedis;
+let redis: Redis;
+let health: RedisHealth;
+let lines: string[];
+
+beforeEach(async () => {
+  server = await startPrivateRedis();
+  lines = [];
+  const log = createLogger({ level: 'info', process: 'test' }, { write: (line) => lines.push(line) });
+  redis = createRedis(Secret.of(server.url), log);
+  health = new RedisHealth(redis, log, () => systemClock.now());
+  await until(() => health.isUp);
+});
+
+afterEach(async () => {
+  health.close();
+  redis.disconnect();
+  await server.close();
+});
+
+async function msUntilRefused(): Promise<number> {
+  const askedAt = performance.now();
+  await expect(redis.get('key')).rejects.toThrow();
+  return performance.now() - askedAt;
+}
+
+describe('a Redis that has died', () => {
+  it('is known to be down at once, and commands fail instead of waiting', async () => {
+    await server.kill();
+    await until(() => !health.isUp, 2_000);
+
+    expect(await msUntilRefused()).toBeLessThan(100);
+  });
+
+  it('is told about once, not with every attempt to reconnect', async () => {
+    await server.kill();
+    await until(() => lines.some((line) => line.includes('working without it')));
+    await until(() => redis.status === 'reconnecting');
+
+    expect(lines.filter((line) => line.includes('Redis cannot be reached')).length).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('a Redis that has frozen', () => {
+  itWithRedisServer('costs a command half a second at most, and is then known to be down', async () => {
+    server.freeze();
+
+    expect(await msUntilRefused()).toBeLessThan(900);
+    await until(() => !health.isUp, 2_000);
+    server.thaw();
+    await until(() => health.isUp, 5_000);
+    expect(await redis.ping()).toBe('PONG');
+  });
+});

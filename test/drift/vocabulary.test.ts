@@ -1,0 +1,44 @@
+import { describe, expect, it } from '@jest/globals';
+import { FAILURES } from '../../src/vocabulary/failures.ts';
+import { JOB_NAMES } from '../../src/vocabulary/jobs.ts';
+import { registry } from '../../src/platform/metrics.ts';
+import { projectFiles, read, tableRows } from './project.ts';
+// Opening nothing: what is imported here defines every metric of both kinds of process.
+import '../../src/compose-service.ts';
+import '../../src/compose-work.ts';
+
+describe('docs/errors.md', () => {
+  const rows = tableRows(read('docs/errors.md'));
+
+  it('tells of every failure its code, status, verdict and public text, in the order of the table in the code', () => {
+    const known = Object.entries(FAILURES).map(([code, { status, verdict, publicText }]) => [
+      code,
+      String(status),
+      verdict,
+      publicText,
+    ]);
+
+    expect(rows.map((row) => row.slice(0, 4))).toEqual(known);
+  });
+
+  it('says of each what it means here', () => {
+    expect(rows.filter((row) => (row[4] ?? '') === '')).toEqual([]);
+  });
+});
+
+describe('workers/', () => {
+  it('has one file for each queue, named as its job', () => {
+    const files = projectFiles().flatMap((file) => /^workers\/(.+)\.ts$/.exec(file)?.[1] ?? []);
+
+    expect(files.filter((name) => name !== 'main' && !name.endsWith('.test'))).toEqual([...JOB_NAMES].toSorted());
+  });
+});
+
+describe('the metrics', () => {
+  it('all have names of ours', () => {
+    const names = registry.getMetricsAsArray().map((metric) => metric.name);
+
+    expect(names.length).toBeGreaterThan(15);
+    expect(names.filter((name) => !/^plantao_[a-z0-9_]+$/.test(name))).toEqual([]);
+  });
+});
