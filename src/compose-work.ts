@@ -24,7 +24,9 @@ import type { Logger } from './platform/logger.ts';
 import { Secret } from './platform/secret.ts';
 import { SharedCooldown } from './platform/shared-cooldown.ts';
 import { systemClock } from './platform/time.ts';
+import { BacklogMeter } from './recovery/backlog.ts';
 import { recordDeadLetter } from './recovery/dead-letters.ts';
+import { purgeRawBytes } from './recovery/purge-raw-bytes.ts';
 import { Sweeper } from './recovery/sweeper.ts';
 import { GeminiClient } from './vendors/gemini/gemini-client.ts';
 import { OpenAiCompatibleClient } from './vendors/openai-compatible/openai-compatible-client.ts';
@@ -76,7 +78,12 @@ export async function composeWork(config: WorkerConfig, log: Logger): Promise<Wo
     takeTurn: turns.take,
     deliver,
     indexDocument: index,
+    purge: () => purgeRawBytes(base.db),
     log,
+  });
+  const meter = new BacklogMeter({ db: base.db, queues: base.bell.queues, redis: base.redisHealth, log });
+  closing.keep('backlog meter', meter, (it) => {
+    it.close();
   });
   closing.keep('sweeper', sweeper, (it) => it.close());
   const { health } = base;

@@ -153,14 +153,6 @@ export class ConversationStore {
     return rows.map((row) => ConversationId.parse(row.conversation_id));
   }
 
-  /** Seconds that the oldest unanswered message has waited; 0 when none waits. */
-  async oldestUnansweredSeconds(): Promise<number> {
-    const { rows } = await sql<{ seconds: number | null }>`
-      select extract(epoch from clock_timestamp() - min(received_at))::float8 as seconds from message
-       where author = 'customer' and settled_at is null`.execute(this.#db);
-    return rows[0]?.seconds ?? 0;
-  }
-
   async #release(turn: Turn, columns: RawBuilder<unknown>): Promise<void> {
     await sql`update conversation set lease_owner = null, ${columns}
       where id = ${turn.conversationId} and fence = ${turn.fence}`.execute(this.#db);

@@ -4,7 +4,9 @@ import { createLogger } from './logger.ts';
 
 function open() {
   const lines: string[] = [];
-  const lifecycle = new Lifecycle(createLogger({ level: 'error', process: 'test' }, { write: (line) => lines.push(line) }));
+  const lifecycle = new Lifecycle(
+    createLogger({ level: 'error', process: 'test' }, { write: (line) => lines.push(line) }),
+  );
   return { lifecycle, lines };
 }
 

@@ -1,4 +1,5 @@
 import type { Logger } from '../platform/logger.ts';
+import { monotonicMs } from '../platform/time.ts';
 import { sweeperFound } from '../vocabulary/events.ts';
 import type { ConversationId, DocumentId } from '../vocabulary/ids.ts';
 
@@ -12,6 +13,8 @@ export interface SweeperNeeds {
   readonly takeTurn: (id: ConversationId) => Promise<unknown>;
   readonly deliver: (id: ConversationId) => Promise<unknown>;
   readonly indexDocument: (id: DocumentId) => Promise<unknown>;
+  /** Forgets what has been kept long enough, a bounded step at a time. Returns how much it found. */
+  readonly purge: () => Promise<number>;
   readonly log: Logger;
 }
 
@@ -20,6 +23,8 @@ const CALM = { everyMs: 1_000, turnGraceMs: 2_000, deliveryGraceMs: 1_500, docum
 const ALONE = { everyMs: 100, turnGraceMs: 0, deliveryGraceMs: 0, documentGraceMs: 500 };
 /** One round takes at most this much; the next one follows at once while there is more. */
 const FOUND_MAX = 200;
+/** Retention is a matter of days; an hour more or less is none. While a step finds something, the next one follows. */
+const PURGE_EVERY_MS = 3_600_000;
 
 /**
  * Finds what nobody is doing: a wake that was lost, a Redis that was wiped, a process that died.
@@ -31,6 +36,7 @@ export class Sweeper {
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
   #isClosed = false;
+  #purgeAt = 0;
 
   constructor(needs: SweeperNeeds) {
     this.#needs = needs;
@@ -77,6 +83,9 @@ export class Sweeper {
         ...deliveries.map((id) => this.#needs.deliver(id)),
         ...documents.map((id) => this.#needs.indexDocument(id)),
       ]);
+      if (monotonicMs() >= this.#purgeAt && (await this.#needs.purge()) === 0) {
+        this.#purgeAt = monotonicMs() + PURGE_EVERY_MS;
+      }
       return turns.length === FOUND_MAX || deliveries.length === FOUND_MAX;
     } catch (error) {
       this.#needs.log.warn({ err: error }, 'A round of the sweeper failed');
