@@ -160,7 +160,7 @@ const MESSAGES = [
      foreign key (tenant_id, channel_id) references channel (tenant_id, id) on delete cascade
    )`,
   'create index inbound_event_newest on inbound_event (tenant_id, channel_id, received_at desc)',
-  'create index inbound_event_with_raw on inbound_event (received_at) where raw is not null',
+  'create index inbound_event_by_age on inbound_event using brin (received_at)',
   // A customer's message has the id of the event that brought it.
   `create table message (
      id uuid primary key,
@@ -260,10 +260,9 @@ const TURNS = [
    ) with (fillfactor = 70)`,
   `create index outbox_open on outbox (conversation_id, seq) where state in ('pending', 'sending', 'unknown')`,
   `create index outbox_due on outbox (due_at) where state in ('pending', 'sending', 'unknown')`,
-  'create index outbox_recent on outbox (conversation_id, text_hash, seq)',
+  'create index outbox_by_text on outbox (tenant_id, conversation_id, text_hash, seq)',
   'create index outbox_by_message on outbox (message_id)',
   'create index outbox_by_provider_id on outbox (channel_id, provider_message_id) where provider_message_id is not null',
-  'create index outbox_of_tenant on outbox (tenant_id, conversation_id)',
   `create table handoff (
      id uuid primary key,
      tenant_id uuid not null,
@@ -322,16 +321,15 @@ const KNOWLEDGE = [
      text text not null,
      valid_from timestamptz,
      valid_until timestamptz,
-     folded text generated always as (plantao_fold(title || ' ' || text)) stored,
-     words tsvector generated always as (
-       setweight(to_tsvector('plantao_portuguese', title), 'A') || setweight(to_tsvector('plantao_portuguese', text), 'B')
-     ) stored,
+     folded_title text generated always as (plantao_fold(title)) stored,
+     title_words tsvector generated always as (strip(to_tsvector('plantao_portuguese', title))) stored,
+     words tsvector generated always as (strip(to_tsvector('plantao_portuguese', title || ' ' || text))) stored,
      unique (document_id, ordinal),
      foreign key (tenant_id, document_id) references knowledge_document (tenant_id, id) on delete cascade
    )`,
   'create index passage_of_tenant on passage (tenant_id, document_id)',
   'create index passage_words on passage using gin (words)',
-  'create index passage_trigrams on passage using gin (folded gin_trgm_ops)',
+  'create index passage_title_trigrams on passage using gin (folded_title gin_trgm_ops)',
 ];
 
 /** Every table of a tenant, and its column that names the tenant. */
@@ -383,7 +381,8 @@ const DATA_CLASSES: Readonly<Record<string, string>> = {
   'dead_letter.history': 'operation',
   'knowledge_document.text': 'knowledge',
   'passage.text': 'knowledge',
-  'passage.folded': 'knowledge',
+  'passage.folded_title': 'knowledge',
+  'passage.title_words': 'knowledge',
   'passage.words': 'knowledge',
 };
 

@@ -7,8 +7,11 @@ import type { RedisHealth } from './platform/redis.ts';
 import type { ConversationId, DocumentId } from './vocabulary/ids.ts';
 import type { JobData } from './vocabulary/jobs.ts';
 
-/** Rings that may be on their way to Redis at once. Beyond that they are dropped: the sweeper finds the work. */
-const UNDER_WAY_MAX = 5_000;
+/**
+ * Rings that may be on their way to Redis at once. Beyond that there is a flood, and they are dropped: the workers are busy
+ * anyway, the sweeper finds the work, and intake keeps its processor for accepting.
+ */
+const UNDER_WAY_MAX = 200;
 
 /**
  * Tells the workers that there is something to do.

@@ -35,7 +35,7 @@ const API_POOL = { name: 'api', connectionsMax: 6, queryTimeoutMs: 5_000, acquir
 const GROUP_COMMIT = { rowsMax: 200, bytesMax: 4 * 1_048_576, batchesMax: 2, waitingMax: 5_000 };
 
 /** Most gateways never repeat a webhook, so these are floods and guesses, not traffic. */
-const WEBHOOKS_PER_CHANNEL = { name: 'webhook-channel', points: 3_000, perSeconds: 1 };
+const WEBHOOKS_PER_CHANNEL = { name: 'webhook-channel', points: 3_000, perSeconds: 1, grantedLocally: 300 };
 const FAILED_WEBHOOKS = { name: 'webhook-failed', points: 60, perSeconds: 60 };
 const FAILED_SIGN_INS = { name: 'sign-in-failed', points: 60, perSeconds: 60 };
 

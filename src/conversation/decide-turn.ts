@@ -112,7 +112,7 @@ async function compose(
     trace: {
       read: turn.messages.map((message) => message.id),
       found: passages.map(({ documentId, title, score }) => ({ documentId, title, score: Number(score.toFixed(3)) })),
-      asked: { system: request.system, messages: request.messages },
+      asked: { question, remembered: context.messages.length, summary: context.summary, facts: context.facts },
       promptBytes:
         Buffer.byteLength(request.system) + request.messages.reduce((sum, it) => sum + Buffer.byteLength(it.text), 0),
       attempts: composed.attempts,

@@ -8,16 +8,21 @@ const WISHES = [
 
 /** The same words in a different sense: a person as a measure, a job, or somebody to deliver to. */
 const NOT_WISHES = [
-  /\bpor pessoa\b/,
-  /\b\d+ pessoas?\b/,
-  /\bpara (uma |outra )?pessoa\b/,
-  /\bvaga\b/,
-  /\b(sem|nao quero|nao preciso)\b[^.!?]{0,20}\b(atendente|humano|alguem)\b/,
+  /\bpor pessoa\b/g,
+  /\b\d+ pessoas?\b/g,
+  /(?<!\b(?:passa\w{0,10}|transfer\w{0,10}|encaminh\w{0,10}|me|falar|ligar?)\s)\bpara (uma |outra )?pessoa\b/g,
+  /\bvagas?\b[^.!?,;]{0,30}/g,
+  /\b(sem|nao quero|nao preciso)\b[^.!?,;]{0,20}\b(atendente|humano|alguem)\b/g,
 ];
 
-/** Whether the customer asks for a person, without asking a model. */
+/**
+ * Whether the customer asks for a person, without asking a model.
+ *
+ * What means something else is taken out first and not held against the rest: who orders for 20 people may still want a
+ * person.
+ */
 export function wantsHuman(text: string): boolean {
-  const folded = text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().trim();
-  if (NOT_WISHES.some((pattern) => pattern.test(folded))) return false;
-  return WISHES.some((pattern) => pattern.test(folded));
+  const folded = text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
+  const rest = NOT_WISHES.reduce((words, pattern) => words.replace(pattern, ' '), folded).trim();
+  return WISHES.some((pattern) => pattern.test(rest));
 }

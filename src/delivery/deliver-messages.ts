@@ -104,12 +104,12 @@ async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending): Pr
       { addresses, ticketId: bubble.ticketId, text: bubble.text },
       AbortSignal.timeout(SEND_TIMEOUT_MS),
     );
-    await needs.outbox.markSent(bubble, sent.providerMessageId);
+    const isMore = await needs.outbox.markSent(bubble, sent.providerMessageId);
     attempted('sent');
     if (bubble.part === 1 && bubble.askedAt !== undefined) {
       firstBubbleSent((systemClock.now().getTime() - bubble.askedAt.getTime()) / 1_000);
     }
-    return 'go-on';
+    return isMore ? 'go-on' : 'stop';
   } catch (error) {
     // What is not known to have stayed here may have been said. A bug of ours counts as unknown, too.
     const failure = error instanceof Failure ? error : new Failure('GATEWAY_OUTCOME_UNKNOWN', {}, { cause: error });

@@ -97,7 +97,7 @@ async function* unsettledEchoes(tx: Tx, conversationId: ConversationId): AsyncGe
              e.said_at < e.received_at - ${REPLAYED_AFTER_SECONDS} * interval '1 second' as is_replayed
         from echo e left join lateral (
           select id, state from outbox s
-           where s.conversation_id = e.conversation_id and s.text_hash = e.text_hash and s.echo_id is null
+           where s.tenant_id = e.tenant_id and s.conversation_id = e.conversation_id and s.text_hash = e.text_hash and s.echo_id is null
              and s.state in ('sending', 'unknown', 'sent', 'delivered', 'read')
              and s.sending_since between e.received_at - ${ECHO_WINDOW_SECONDS} * interval '1 second'
                                      and e.received_at + ${CLOCK_SLACK_SECONDS} * interval '1 second'

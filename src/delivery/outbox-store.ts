@@ -15,6 +15,7 @@ const UNKNOWN_MS = 10_000;
 /** A row that is ours to send now. */
 export interface ClaimedBubble {
   readonly id: OutboxId;
+  readonly conversationId: ConversationId;
   readonly tenantId: TenantId;
   readonly channelId: ChannelId;
   readonly turnId: string;
@@ -76,7 +77,7 @@ export class OutboxStore {
         from c, head
        where o.id = head.id and o.state = 'pending' and o.due_at <= clock_timestamp() and o.epoch = c.epoch
          and o.deadline_at > clock_timestamp()
-      returning o.id, o.tenant_id, o.channel_id, o.turn_id, o.part, o.attempts, o.request_id, c.gateway_ticket_id,
+      returning o.id, o.conversation_id, o.tenant_id, o.channel_id, o.turn_id, o.part, o.attempts, o.request_id, c.gateway_ticket_id,
         (select text from message m where m.id = o.message_id) as text,
         (select min(received_at) from message m where m.conversation_id = o.conversation_id and m.settled_turn_id = o.turn_id) as asked_at,
         (select json_agg(json_build_object('kind', a.kind, 'blindIndex', encode(a.blind_index, 'hex'),
@@ -137,10 +138,17 @@ export class OutboxStore {
         };
   }
 
-  async markSent(bubble: ClaimedBubble, providerMessageId: string | undefined): Promise<void> {
-    await sql`update outbox set state = 'sent', sent_at = clock_timestamp(), settled_by = 'answer',
-        provider_message_id = coalesce(provider_message_id, ${providerMessageId ?? null})
-      where id = ${bubble.id} and attempts = ${bubble.attempt} and state in ('sending', 'unknown')`.execute(this.#db);
+  /** @returns whether the conversation has more to send. */
+  async markSent(bubble: ClaimedBubble, providerMessageId: string | undefined): Promise<boolean> {
+    const { rows } = await sql<{ more: boolean }>`
+      with sent as (
+        update outbox set state = 'sent', sent_at = clock_timestamp(), settled_by = 'answer',
+               provider_message_id = coalesce(provider_message_id, ${providerMessageId ?? null})
+         where id = ${bubble.id} and attempts = ${bubble.attempt} and state in ('sending', 'unknown')
+      )
+      select exists (select from outbox where conversation_id = ${bubble.conversationId} and id <> ${bubble.id}
+                        and state in ('pending', 'sending', 'unknown')) as more`.execute(this.#db);
+    return rows[0]?.more ?? true;
   }
 
   /** It was certainly not sent: it waits for another attempt, and for a new place in the pace. */
@@ -257,6 +265,7 @@ const AliasRow = z.object({
 
 interface ClaimedRow {
   id: string;
+  conversation_id: string;
   tenant_id: string;
   channel_id: string;
   turn_id: string;
@@ -284,6 +293,7 @@ interface HeadRow {
 function claimedFromRow(row: ClaimedRow): ClaimedBubble {
   return {
     id: OutboxId.parse(row.id),
+    conversationId: ConversationId.parse(row.conversation_id),
     tenantId: TenantId.parse(row.tenant_id),
     channelId: ChannelId.parse(row.channel_id),
     turnId: row.turn_id,

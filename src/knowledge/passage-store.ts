@@ -8,6 +8,8 @@ import type { FoundPassage } from './knowledge.ts';
 /** A question longer than this is searched by its beginning and its end; the middle of an essay adds noise and cost. */
 const QUESTION_CHARACTERS_MAX = 600;
 const PASSAGES_FOUND = 4;
+/** Different words of a question that count. */
+const LEXEMES_MAX = 32;
 /** Below this trigrams are chance. */
 const SIMILARITY_MIN = 0.3;
 
@@ -24,29 +26,30 @@ export async function findPassages(
   question: string,
 ): Promise<readonly FoundPassage[]> {
   const { rows } = await sql<{ document_id: string; title: string; text: string; score: number }>`
-    with asked as materialized (
+    with question as materialized (
+      select to_tsvector('plantao_portuguese', ${shortened(question)}) as words, plantao_fold(${shortened(question)}) as folded
+    ), asked as materialized (
       select lexeme, ('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery as query
-        from unnest(to_tsvector('plantao_portuguese', ${shortened(question)})) limit 32
+        from question, unnest(question.words) limit ${sql.lit(LEXEMES_MAX)}
     ), own as materialized (
-      select id, document_id, title, text, words from passage
-       where tenant_id = ${tenantId} and (valid_from is null or valid_from <= now()) and (valid_until is null or valid_until > now())
+      select p.id, p.words, p.title_words, word_similarity(p.folded_title, question.folded) as likeness from passage p, question
+       where p.tenant_id = ${tenantId} and (valid_from is null or valid_from <= now()) and (valid_until is null or valid_until > now())
     ), hit as materialized (
-      select own.id, asked.lexeme, ts_filter(own.words, '{a}') @@ asked.query as in_title
-        from asked join own on own.words @@ asked.query
+      select own.id, asked.lexeme, own.title_words @@ asked.query as in_title from asked join own on own.words @@ asked.query
     ), rarity as materialized (
-      select asked.lexeme, ln(1 + ((select count(*) from own) - count(hit.id) + 0.5) / (count(hit.id) + 0.5)) as weight
+      select asked.lexeme, ln(1 + ((select count(*) from own) - count(hit.id) + 0.5) / (count(hit.id) + 0.5))::float8 as weight
         from asked left join hit using (lexeme) group by asked.lexeme
     ), covered as (
       select hit.id, sum(rarity.weight * case when hit.in_title then 1.15 else 1 end) / (select sum(weight) from rarity) as share
         from hit join rarity using (lexeme) group by hit.id
+    ), best as (
+      select own.id, least(1, coalesce(covered.share, 0) * 0.85 + own.likeness * 0.15)::float8 as score
+        from own left join covered using (id) where covered.id is not null or own.likeness > ${sql.lit(SIMILARITY_MIN)}
+       order by score desc, own.id limit ${sql.lit(PASSAGES_FOUND)}
     )
-    select own.document_id, own.title, own.text,
-           least(1, coalesce(covered.share, 0) * 0.85
-             + word_similarity(plantao_fold(own.title), plantao_fold(${shortened(question)})) * 0.15)::float8 as score
-      from own left join covered using (id)
-     where covered.id is not null
-        or word_similarity(plantao_fold(own.title), plantao_fold(${shortened(question)})) > ${SIMILARITY_MIN}
-     order by score desc, own.id limit ${PASSAGES_FOUND}`.execute(db);
+    select p.document_id, p.title, p.text, best.score from best join passage p using (id) order by best.score desc, p.id`.execute(
+    db,
+  );
   return rows.map((row) => ({
     documentId: DocumentId.parse(row.document_id),
     title: row.title,

@@ -23,8 +23,12 @@ const CALM = { everyMs: 1_000, turnGraceMs: 2_000, deliveryGraceMs: 1_500, docum
 const ALONE = { everyMs: 100, turnGraceMs: 0, deliveryGraceMs: 0, documentGraceMs: 500 };
 /** One round takes at most this much; the next one follows at once while there is more. */
 const FOUND_MAX = 200;
+/** Found and not done yet. Beyond this nothing more is looked for: there is nobody free to do it. */
+const UNDER_WAY_MAX = 1_000;
 /** Retention is a matter of days; an hour more or less is none. While a step finds something, the next one follows. */
 const PURGE_EVERY_MS = 3_600_000;
+
+type FoundWork = 'turn' | 'delivery' | 'document';
 
 /**
  * Finds what nobody is doing: a wake that was lost, a Redis that was wiped, a process that died.
@@ -37,6 +41,8 @@ export class Sweeper {
   #round: Promise<void> | undefined;
   #isClosed = false;
   #purgeAt = 0;
+  /** What is being done is found again until it is done, and must not be begun twice. */
+  readonly #underWay = new Map<string, Promise<void>>();
 
   constructor(needs: SweeperNeeds) {
     this.#needs = needs;
@@ -46,11 +52,12 @@ export class Sweeper {
     this.#schedule(0);
   }
 
-  /** Starts no new round, and waits for the one under way. */
+  /** Starts no new round, and waits for what it has begun. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#round;
+    await Promise.all(this.#underWay.values());
   }
 
   #schedule(afterMs: number): void {
@@ -66,34 +73,54 @@ export class Sweeper {
     return this.#needs.redis.isUp ? CALM : ALONE;
   }
 
-  /** One round. Whatever goes wrong, there is a next one. */
+  /**
+   * One round. Whatever goes wrong, there is a next one.
+   *
+   * It waits for nothing that it begins: one slow turn would otherwise hold up every other customer.
+   */
   async #sweep(): Promise<boolean> {
     const pace = this.#pace();
+    if (this.#underWay.size >= UNDER_WAY_MAX) return false;
     try {
       const [turns, deliveries, documents] = await Promise.all([
         this.#needs.findTurns({ graceMs: pace.turnGraceMs, limit: FOUND_MAX }),
         this.#needs.findDeliveries({ graceMs: pace.deliveryGraceMs, limit: FOUND_MAX }),
         this.#needs.findDocuments(pace.documentGraceMs),
       ]);
-      this.#report('turn', turns.length);
-      this.#report('delivery', deliveries.length);
-      this.#report('document', documents.length);
-      await Promise.all([
-        ...turns.map((id) => this.#needs.takeTurn(id)),
-        ...deliveries.map((id) => this.#needs.deliver(id)),
-        ...documents.map((id) => this.#needs.indexDocument(id)),
-      ]);
+      const begun = [
+        this.#begin('turn', turns, (id) => this.#needs.takeTurn(id)),
+        this.#begin('delivery', deliveries, (id) => this.#needs.deliver(id)),
+        this.#begin('document', documents, (id) => this.#needs.indexDocument(id)),
+      ];
       if (monotonicMs() >= this.#purgeAt && (await this.#needs.purge()) === 0) {
         this.#purgeAt = monotonicMs() + PURGE_EVERY_MS;
       }
-      return turns.length === FOUND_MAX || deliveries.length === FOUND_MAX;
+      return begun.includes(FOUND_MAX);
     } catch (error) {
       this.#needs.log.warn({ err: error }, 'A round of the sweeper failed');
       return false;
     }
   }
 
-  #report(work: 'turn' | 'delivery' | 'document', count: number): void {
+  /** @returns how many of them were not under way already. */
+  #begin<Id extends string>(work: FoundWork, ids: readonly Id[], run: (id: Id) => Promise<unknown>): number {
+    const fresh = ids.filter((id) => !this.#underWay.has(`${work} ${id}`));
+    for (const id of fresh) {
+      const key = `${work} ${id}`;
+      const done = run(id)
+        .catch((error: unknown) => {
+          this.#needs.log.error({ err: error, work }, 'What the sweeper began has failed');
+        })
+        .then(() => {
+          this.#underWay.delete(key);
+        });
+      this.#underWay.set(key, done);
+    }
+    this.#report(work, fresh.length);
+    return fresh.length;
+  }
+
+  #report(work: FoundWork, count: number): void {
     // Without Redis finding work is the ordinary case and not worth a line each time.
     if (count > 0 && this.#needs.redis.isUp) sweeperFound(this.#needs.log, { work, count });
   }

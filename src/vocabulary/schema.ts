@@ -250,6 +250,7 @@ interface PassageTable {
   text: string;
   valid_from: Instant | null;
   valid_until: Instant | null;
-  folded: GeneratedAlways<string>;
+  folded_title: GeneratedAlways<string>;
+  title_words: GeneratedAlways<string>;
   words: GeneratedAlways<string>;
 }

@@ -57,8 +57,8 @@ describe('the settings in the README', () => {
   });
 
   it('have the defaults of .env.example', () => {
-    const shown = new Map(settings.map(({ name, value }) => [name, value]));
-    const wrong = rows.filter(([name = '', value]) => value !== (shown.get(name) || '–') && !(name in REQUIRED));
+    const shown = new Map(settings.map(({ name, value }) => [name, value === '' ? '–' : value]));
+    const wrong = rows.filter(([name = '', value]) => value !== shown.get(name) && !(name in REQUIRED));
 
     expect(wrong).toEqual([]);
     expect(rows.filter(([, value]) => value === 'required').map(([name]) => name)).toEqual(Object.keys(REQUIRED));

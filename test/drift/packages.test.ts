@@ -22,15 +22,24 @@ describe('the packages', () => {
 
 describe('the files of the project', () => {
   // In parts, so that this file does not hold what it forbids.
-  const FORBIDDEN = [['/wo', 'rk/'], ['/ro', 'ot/'], ['TO', 'DO'], ['FIX', 'ME']].map((parts) => parts.join(''));
+  const FORBIDDEN = [
+    ['/wo', 'rk/'],
+    ['/ro', 'ot/'],
+    ['TO', 'DO'],
+    ['FIX', 'ME'],
+  ].map((parts) => parts.join(''));
   const WRITTEN_BY_TOOLS = ['package-lock.json'];
 
   it('name no place of one machine, and put nothing off', () => {
     const found = projectFiles()
-      .filter((file) => /\.(ts|js|cjs|json|md|ya?ml|html|css)$|^[^.]+$|^\./.test(file) && !WRITTEN_BY_TOOLS.includes(file))
+      .filter(
+        (file) => /\.(ts|js|cjs|json|md|ya?ml|html|css)$|^[^.]+$|^\./.test(file) && !WRITTEN_BY_TOOLS.includes(file),
+      )
       .flatMap((file) => {
         const text = read(file);
-        return FORBIDDEN.filter((word) => new RegExp(`(?<![\\w.])${word}`).test(text)).map((word) => `${file}: ${word}`);
+        return FORBIDDEN.filter((word) => new RegExp(`(?<![\\w.])${word}`).test(text)).map(
+          (word) => `${file}: ${word}`,
+        );
       });
 
     expect(found).toEqual([]);

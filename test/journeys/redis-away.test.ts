@@ -77,6 +77,21 @@ describe('a Redis that is gone for good', () => {
     ]);
   });
 
+  it('lets nobody wait for somebody else: a slow answer to Ana does not hold up Bia', async () => {
+    const bia = bakery.customer('Bia', '5511988880002');
+    town.gemini.nextAnswers([{ mode: 'slow', delayMs: 1_800 }]);
+    await redis.kill();
+
+    await ana.writes('Qual é a taxa de entrega?');
+    await until(() => town.gemini.requests.length === 1);
+    await bia.writes('Aceitam cheque?');
+    await bia.hears(1, 5_000);
+
+    expect(ana.received()).toEqual([]);
+    await ana.hears(1);
+    await Promise.all([ana.isQuiet(), bia.isQuiet()]);
+  });
+
   it('and lets go of nobody: a worker is still able to end in order', async () => {
     const worker = await town.startWorkerProcess();
     await redis.kill();
