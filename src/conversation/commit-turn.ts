@@ -32,6 +32,10 @@ export type CommitOutcome =
  * Commits a decision: the reply, its way out, the trace, the marks on what it settles, the owner, and the end of the
  * lease, all in one statement that does nothing at all if the lease or the epoch has moved.
  *
+ * What it settles must still be unsettled and as it was read: a customer may have corrected or taken back something
+ * meanwhile. And a lease that was taken right after another turn's commit may have been given a
+ * mailbox from before it (READ COMMITTED looks at the row anew, and at the rest of the statement's snapshot as it was).
+ *
  * Safe to repeat: the second time the lease is gone.
  */
 export async function commitTurn(db: Kysely<Schema>, turn: Turn, commit: TurnCommit): Promise<CommitOutcome> {
@@ -49,6 +53,8 @@ export async function commitTurn(db: Kysely<Schema>, turn: Turn, commit: TurnCom
       update conversation set lease_owner = null, lease_until = null, attempts = 0, ${ownerColumns(turn, decision)}
        where id = ${turn.conversationId} and fence = ${turn.fence} and epoch = ${turn.epoch}
          and lease_owner is not null and ${newerAllowed}
+         and not exists (
+           select from message s where s.id = any(${commit.settles}::uuid[]) and (s.settled_at is not null or s.edited_at > ${turn.now}))
       returning id, tenant_id, channel_id, epoch
     ), said as (
       insert into message (id, tenant_id, conversation_id, author, kind, text, said_at, request_id)

@@ -50,18 +50,17 @@ export function remember(
   return { upTo, messages: kept, summary, facts: [...new Set(facts.reverse())].slice(0, FACTS_MAX).reverse() };
 }
 
-/** Numbers by which companies know things; people give them once and expect them to be remembered. */
-const FACT_PATTERNS = [
-  /\b(?:pedido|order)\s*(?:n[º°o.]*|n[uú]mero|#|:)?\s*#?\s*([A-Z0-9][A-Z0-9-]{2,19})\b/giu,
-  /\b(?:protocolo|protocol)\s*(?:n[º°o.]*|n[uú]mero|#|:)?\s*([A-Z0-9][A-Z0-9-]{3,24})\b/giu,
-];
-const FACT_NAMES = ['pedido', 'protocolo'];
+/**
+ * Numbers by which companies know things; people give them once and expect them to be remembered. White space is single
+ * before these look at it, so that no run of spaces makes them try every way of dividing it.
+ */
+const FACT_PATTERN =
+  /\b(pedido|order|protocolo|protocol) ?(?:n[º°o.]?|n[uú]mero|#|:)? ?#?([a-z0-9][a-z0-9-]{2,23})\b/giu;
 
 function factsIn(text: string): readonly string[] {
-  return FACT_PATTERNS.flatMap((pattern, index) =>
-    [...text.slice(0, MESSAGE_CHARACTERS_MAX).matchAll(pattern)].flatMap(([, value]) =>
-      value !== undefined && /\d/.test(value) ? [`${FACT_NAMES[index] ?? ''} ${value}`] : [],
-    ),
+  const plain = text.slice(0, MESSAGE_CHARACTERS_MAX).replace(/\s+/g, ' ');
+  return [...plain.matchAll(FACT_PATTERN)].flatMap(([, what, value]) =>
+    what !== undefined && value !== undefined && /\d/.test(value) ? [`${what.toLowerCase()} ${value}`] : [],
   );
 }
 

@@ -43,7 +43,7 @@ export function questionOf(messages: readonly UnansweredMessage[]): string {
 
 function instructions({ company, locale, now, timeZone, passages, context }: PromptParts): string {
   const language = locale.toLowerCase().startsWith('en') ? 'English' : 'português do Brasil';
-  const today = new Intl.DateTimeFormat('pt-BR', { dateStyle: 'full', timeStyle: 'short', timeZone }).format(now);
+  const today = calendarOf(timeZone).format(now);
   const blocks = [
     `Você é o assistente virtual de ${escaped(company)} no WhatsApp. Responda em ${language}, com simpatia e em poucas frases.`,
     `Agora são: ${today}.`,
@@ -59,6 +59,16 @@ function instructions({ company, locale, now, timeZone, passages, context }: Pro
   }
   if (context.facts.length > 0) blocks.push(`<facts>${context.facts.map(escaped).join('; ')}</facts>`);
   return blocks.join('\n\n');
+}
+
+/** Made once for each time zone: making one takes longer than all the rest of a prompt. */
+const calendars = new Map<string, Intl.DateTimeFormat>();
+
+function calendarOf(timeZone: string): Intl.DateTimeFormat {
+  const made =
+    calendars.get(timeZone) ?? new Intl.DateTimeFormat('pt-BR', { dateStyle: 'full', timeStyle: 'short', timeZone });
+  calendars.set(timeZone, made);
+  return made;
 }
 
 const RULES = `Regras:

@@ -1,7 +1,8 @@
+import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { withContext } from '../platform/context.ts';
 import type { Logger } from '../platform/logger.ts';
-import { fullJitterMs, monotonicMs, systemClock } from '../platform/time.ts';
+import { fullJitterMs, monotonicMs, pause, systemClock } from '../platform/time.ts';
 import type { Channel, TenantKeys } from '../tenants/tenants.ts';
 import { deliveryAttempted, firstBubbleSent, unknownSendSettled } from '../vocabulary/events.ts';
 import type { HandoffReason } from '../vocabulary/events.ts';
@@ -48,6 +49,9 @@ const CLAIM_GOOD_FOR_MS = 2_000;
 /** Unconfirmed sends of one text after which it is nobody's to send again, whatever the policy. */
 const RESENDS_MAX = 1;
 const BACKOFF = { baseMs: 1_000, capMs: 60_000 };
+/** Tries to record a confirmed send, and the wait after the first, second … failure: ten seconds in all. */
+const RECORD_ATTEMPTS_MAX = 7;
+const RECORD_RETRY_MS = 500;
 /** Rows looked at in one run; a conversation with more is rung again. */
 const ROWS_PER_RUN = 16;
 
@@ -98,22 +102,42 @@ async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending): Pr
       ...(failure === undefined ? {} : { failure }),
     });
   };
+  let providerMessageId: string | undefined;
   try {
     const sent = await needs.gateway.sendText(
       channel.gateway,
       { addresses, ticketId: bubble.ticketId, text: bubble.text },
       AbortSignal.timeout(SEND_TIMEOUT_MS),
     );
-    const isMore = await needs.outbox.markSent(bubble, sent.providerMessageId);
-    attempted('sent');
-    if (bubble.part === 1 && bubble.askedAt !== undefined) {
-      firstBubbleSent((systemClock.now().getTime() - bubble.askedAt.getTime()) / 1_000);
-    }
-    return isMore ? 'go-on' : 'stop';
+    providerMessageId = sent.providerMessageId;
   } catch (error) {
     // What is not known to have stayed here may have been said. A bug of ours counts as unknown, too.
     const failure = error instanceof Failure ? error : new Failure('GATEWAY_OUTCOME_UNKNOWN', {}, { cause: error });
     return await afterFailure(needs, { id, bubble, failure, attempted });
+  }
+  // Outside of the try: a database that fails now does not make a message unknown that is known to be sent.
+  const isMore = await recordSent(needs, bubble, providerMessageId);
+  attempted('sent');
+  if (bubble.part === 1 && bubble.askedAt !== undefined) {
+    firstBubbleSent((systemClock.now().getTime() - bubble.askedAt.getTime()) / 1_000);
+  }
+  return isMore ? 'go-on' : 'stop';
+}
+
+/** Tries to keep what the gateway has confirmed, for about as long as the row may say `sending`. */
+async function recordSent(
+  needs: DeliverNeeds,
+  bubble: ClaimedBubble,
+  providerMessageId: string | undefined,
+): Promise<boolean> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await needs.outbox.markSent(bubble, providerMessageId);
+    } catch (error) {
+      if (attempt === RECORD_ATTEMPTS_MAX) throw error;
+      needs.log.warn({ err: error, outboxId: bubble.id, attempt }, 'A confirmed send could not be recorded yet');
+      await pause(RECORD_RETRY_MS * attempt);
+    }
   }
 }
 
@@ -207,11 +231,11 @@ interface GivingUp {
 async function giveUp(needs: DeliverNeeds, { id, row, reason }: GivingUp): Promise<Next> {
   await needs.db.transaction().execute(async (tx) => {
     // The conversation first, as everywhere: two transactions that lock in one order never wait in a circle.
-    const handoffReason = reason === 'GATEWAY_OUTCOME_UNKNOWN' ? 'send-unconfirmed' : 'delivery-failed';
-    await needs.callPerson(tx, id, handoffReason);
-    const ended = await endReply(tx, row, { state: 'failed', failure: reason, settleAs: 'human' });
-    if (ended)
-      await needs.recordDeadLetter(tx, { tenantId: row.tenantId, conversationId: id, outboxId: row.id, reason });
+    await sql`select from conversation where id = ${id} for no key update`.execute(tx);
+    // Somebody may have settled it since it was looked at: then there is nothing to give up, and nobody to call.
+    if (!(await endReply(tx, row, { state: 'failed', failure: reason, settleAs: 'human' }))) return;
+    await needs.callPerson(tx, id, reason === 'GATEWAY_OUTCOME_UNKNOWN' ? 'send-unconfirmed' : 'delivery-failed');
+    await needs.recordDeadLetter(tx, { tenantId: row.tenantId, conversationId: id, outboxId: row.id, reason });
   });
   return 'go-on';
 }

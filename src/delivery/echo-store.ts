@@ -27,6 +27,8 @@ interface EchoRow {
   outbox_state: string | null;
   /** A send whose words we cannot compare yet: it may still turn out to be this one. */
   is_send_open: boolean;
+  /** These words were sent more than once, because the first time was not confirmed; this is the other copy. */
+  is_second_copy: boolean;
   is_replayed: boolean;
 }
 
@@ -39,12 +41,12 @@ export interface SettledEchoes {
   readonly someoneAnswered: boolean;
 }
 
-const OutboxState = z.enum(['sending', 'unknown', 'sent', 'delivered', 'read']).nullable();
+const OutboxState = z.enum(['sending', 'unknown', 'sent', 'delivered', 'read', 'failed']).nullable();
 
 /**
  * Finds out whose words the gateway repeated to us, one echo to one send.
  *
- * Ours: the send is confirmed, which settles an unknown one. The fork's own sentences: nobody's. Anybody else's: a person
+ * Ours: the send is confirmed, which settles an unknown one, also one that was given up as unknown already. The fork's own sentences: nobody's. Anybody else's: a person
  * has answered, and owns the conversation now. An echo that matches nothing waits while a send is under way, because the
  * gateway may repeat our words before it has answered our call.
  *
@@ -63,7 +65,8 @@ export async function settleEchoes(
     for await (const echo of unsettledEchoes(tx, conversationId)) {
       if (echo.outbox_id !== null) {
         if (await confirmSend(tx, echo, echo.outbox_id)) confirmed.push(echo.outbox_id);
-      } else if (echo.is_automatic) await settle(tx, echo, 'automatic');
+      } else if (echo.is_second_copy) await settle(tx, echo, 'ours');
+      else if (echo.is_automatic) await settle(tx, echo, 'automatic');
       else if (echo.is_replayed) await settle(tx, echo, 'late');
       else if (!echo.is_send_open) {
         await recordPersonsWords(tx, conversationId, echo);
@@ -94,11 +97,15 @@ async function* unsettledEchoes(tx: Tx, conversationId: ConversationId): AsyncGe
       select e.id, e.tenant_id, e.text, e.is_automatic, e.provider_message_id, e.said_at, o.id as outbox_id, o.state as outbox_state,
              e.received_at::text as received_at,
              exists (select from outbox s where s.conversation_id = e.conversation_id and s.state in ('sending', 'unknown')) as is_send_open,
+             exists (select from outbox s
+                      where s.tenant_id = e.tenant_id and s.conversation_id = e.conversation_id and s.text_hash = e.text_hash
+                        and s.attempts > 1 and s.sending_since > e.received_at - ${ECHO_WINDOW_SECONDS} * interval '1 second') as is_second_copy,
              e.said_at < e.received_at - ${REPLAYED_AFTER_SECONDS} * interval '1 second' as is_replayed
         from echo e left join lateral (
           select id, state from outbox s
            where s.tenant_id = e.tenant_id and s.conversation_id = e.conversation_id and s.text_hash = e.text_hash and s.echo_id is null
-             and s.state in ('sending', 'unknown', 'sent', 'delivered', 'read')
+             and (s.state in ('sending', 'unknown', 'sent', 'delivered', 'read')
+                  or s.state = 'failed' and s.unknown_since is not null)
              and s.sending_since between e.received_at - ${ECHO_WINDOW_SECONDS} * interval '1 second'
                                      and e.received_at + ${CLOCK_SLACK_SECONDS} * interval '1 second'
            order by s.seq limit 1) o on true
@@ -117,7 +124,7 @@ async function confirmSend(tx: Tx, echo: EchoRow, outboxId: string): Promise<boo
   const before = OutboxState.parse(echo.outbox_state);
   await sql`
     update outbox set echo_id = ${echo.id}, provider_message_id = coalesce(${echo.provider_message_id}, provider_message_id),
-           state = case when state in ('sending', 'unknown') then 'sent' else state end,
+           state = case when state in ('sending', 'unknown', 'failed') then 'sent' else state end,
            sent_at = coalesce(sent_at, clock_timestamp()), settled_by = coalesce(settled_by, 'echo')
      where id = ${outboxId}`.execute(tx);
   await settle(tx, echo, 'ours');

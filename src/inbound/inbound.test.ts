@@ -1,10 +1,11 @@
+import { createSecretKey } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import type { ReceivedEvent } from '../vocabulary/message.ts';
 import { dedupeKey, waitForRestMs } from './inbound.ts';
 
 const MINUTE_MS = 60_000;
 const NOW = new Date('2026-08-01T12:00:00Z');
-const INDEX_KEY = Buffer.alloc(32, 1);
+const INDEX_KEY = createSecretKey(Buffer.alloc(32, 1));
 
 describe('the wait for the rest of a burst', () => {
   it.each<[number, string | undefined]>([
@@ -109,7 +110,7 @@ describe('what makes two webhooks the same event', () => {
   it('tells nothing about the person: another tenant’s key gives another fingerprint', () => {
     const other = dedupeKey(
       { event: message(), raw: Buffer.from('{}'), receivedAt: NOW, webhookId: undefined },
-      Buffer.alloc(32, 2),
+      createSecretKey(Buffer.alloc(32, 2)),
     );
 
     expect(other).not.toBe(keyOf(message()));

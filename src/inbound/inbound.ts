@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { blindIndex, sha256 } from '../platform/crypto.ts';
 import type { Address, ReceivedEvent } from '../vocabulary/message.ts';
 import { canonicalAddress } from '../vocabulary/message.ts';
@@ -60,7 +61,7 @@ export interface Arrival {
  *
  * @param indexKey the tenant's, so that the key tells nothing about the person.
  */
-export function dedupeKey({ event, raw, receivedAt, webhookId }: Arrival, indexKey: Buffer): string {
+export function dedupeKey({ event, raw, receivedAt, webhookId }: Arrival, indexKey: KeyObject): string {
   const { type, providerMessageId } = event;
   if (providerMessageId !== undefined) {
     const chat = 'addresses' in event ? addressKey(event.addresses[0]) : '';

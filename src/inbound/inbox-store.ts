@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { LRUCache } from 'lru-cache';
 import { blindIndex, derivedUuid, seal, sha256 } from '../platform/crypto.ts';
+import { sqlState } from '../platform/database.ts';
 import type { Channel, TenantKeys } from '../tenants/tenants.ts';
 import { ContactId, ConversationId, MessageId, newId } from '../vocabulary/ids.ts';
 import type { TenantId } from '../vocabulary/ids.ts';
@@ -29,6 +30,7 @@ export interface Recorded {
 }
 
 const ALIASES_CACHED = 50_000;
+const FOREIGN_KEY_VIOLATION = '23503';
 const NAME_CHARACTERS_MAX = 200;
 const PROVIDER_ID_CHARACTERS_MAX = 255;
 
@@ -49,22 +51,27 @@ export class InboxStore {
 
   /** Records the events, each at most once. Answers in the order of the rows. Safe to repeat. */
   async record(rows: readonly InboxRow[]): Promise<readonly Recorded[]> {
+    try {
+      return await this.#recordOnce(rows);
+    } catch (error) {
+      if (sqlState(error) !== FOREIGN_KEY_VIOLATION) throw error;
+      // A contact that is remembered here has been erased since. It is nobody's fault but ours: look anew, once.
+      this.#contacts.clear();
+      return await this.#recordOnce(rows);
+    }
+  }
+
+  async #recordOnce(rows: readonly InboxRow[]): Promise<readonly Recorded[]> {
     const people = await this.#resolve(rows);
     const prepared = rows.map((row, index) => prepare(row, people[index]));
     // Every batch inserts in the same order, so that two of them never wait for each other in a circle.
     const ordered = prepared.toSorted((left, right) => compare(left.event.dedupe_key, right.event.dedupe_key));
-    try {
-      const inserted = await this.#insert(ordered);
-      for (const { person } of prepared) if (person !== undefined) this.#remember(person);
-      return prepared.map(({ event, person }) => ({
-        isNew: inserted.has(event.id),
-        conversationId: person?.conversationId,
-      }));
-    } catch (error) {
-      // A cached contact may have been erased since; the next try asks the database again.
-      for (const person of people) person?.aliases.forEach((alias) => this.#contacts.delete(alias.cacheKey));
-      throw error;
-    }
+    const inserted = await this.#insert(ordered);
+    for (const { person } of prepared) if (person !== undefined) this.#remember(person);
+    return prepared.map(({ event, person }) => ({
+      isNew: inserted.has(event.id),
+      conversationId: person?.conversationId,
+    }));
   }
 
   #remember(person: Person): void {

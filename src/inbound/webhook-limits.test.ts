@@ -41,10 +41,9 @@ describe('a channel that sends more than anybody ever said in a second', () => {
     const statuses = new Map<number, number>();
     await town.redis.set(`limit:webhook-channel:${bakery.channelId}`, '3000', 'PX', 900);
 
-    for (let index = 0; index < 3; index += 1) {
-      const { status } = await bakery.connection.post(body);
-      statuses.set(status, (statuses.get(status) ?? 0) + 1);
-    }
+    // A process grants 300 by itself before it asks what the others have counted.
+    const answers = await Promise.all(Array.from({ length: 303 }, () => bakery.connection.post(body)));
+    for (const { status } of answers) statuses.set(status, (statuses.get(status) ?? 0) + 1);
 
     expect(statuses.get(429)).toBeGreaterThan(0);
     expect((await clinic.connection.post(body)).status).toBe(200);

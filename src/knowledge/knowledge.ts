@@ -44,7 +44,7 @@ function splitLong(paragraph: string): readonly string[] {
   const pieces: string[] = [];
   let rest = paragraph;
   while (rest.length > PASSAGE_CHARACTERS_MAX) {
-    const window = rest.slice(0, PASSAGE_CHARACTERS_MAX);
+    const window = withoutHalfCharacter(rest.slice(0, PASSAGE_CHARACTERS_MAX));
     const sentence = Math.max(
       window.lastIndexOf('. '),
       window.lastIndexOf('! '),
@@ -52,10 +52,15 @@ function splitLong(paragraph: string): readonly string[] {
       window.lastIndexOf('\n'),
     );
     const word = window.lastIndexOf(' ');
-    const end = sentence > PASSAGE_CHARACTERS_MAX / 3 ? sentence + 1 : word > 0 ? word : PASSAGE_CHARACTERS_MAX;
+    const end = sentence > PASSAGE_CHARACTERS_MAX / 3 ? sentence + 1 : word > 0 ? word : window.length;
     pieces.push(rest.slice(0, end).trim());
     rest = rest.slice(end).trim();
   }
   if (rest !== '') pieces.push(rest);
   return pieces;
+}
+
+/** A cut may fall between the two halves of an emoji; the whole of it then belongs to what follows. */
+function withoutHalfCharacter(text: string): string {
+  return text.slice(-1).isWellFormed() || text.slice(-2).isWellFormed() ? text : text.slice(0, -1);
 }

@@ -8,12 +8,12 @@ const STORE_GONE = new Error('the store is gone');
 /** A store that writes when it is told to, so that a test decides what arrives meanwhile. */
 class SlowStore {
   readonly batches: (readonly string[])[] = [];
-  readonly #gates: PromiseWithResolvers<void>[] = [];
+  readonly #gates: PromiseWithResolvers<undefined>[] = [];
   failWith: Error | undefined;
 
   async write(rows: readonly string[]): Promise<readonly string[]> {
     this.batches.push(rows);
-    const gate = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<undefined>();
     this.#gates.push(gate);
     await gate.promise;
     if (rows.includes('bad')) throw BAD_ROW;
@@ -25,7 +25,7 @@ class SlowStore {
   async finishAll(): Promise<void> {
     for (let quiet = 0; quiet < 5; quiet += 1) {
       const gate = this.#gates.shift();
-      gate?.resolve();
+      gate?.resolve(undefined);
       if (gate !== undefined) quiet = 0;
       await new Promise(setImmediate);
     }

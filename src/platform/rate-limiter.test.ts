@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { startPrivateRedis } from '../../test/support/private-redis.ts';
 import type { PrivateRedis } from '../../test/support/private-redis.ts';

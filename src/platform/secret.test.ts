@@ -9,7 +9,7 @@ describe('a secret', () => {
   it('is revealed when asked, and in no other way', () => {
     const secret = Secret.of('senha-secreta');
 
-    const printed = [String(secret), JSON.stringify({ secret }), inspect({ secret }), `${secret.toString()}`];
+    const printed = [String(secret), JSON.stringify({ secret }), inspect({ secret }), secret.toString()];
 
     expect(secret.reveal()).toBe('senha-secreta');
     for (const text of printed) expect(text).not.toContain('senha');

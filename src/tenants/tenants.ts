@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { deriveKey, sealingKey } from '../platform/crypto.ts';
+import type { KeyObject } from 'node:crypto';
+import { deriveHmacKey, deriveKey, sealingKey } from '../platform/crypto.ts';
 import type { SealingKey } from '../platform/crypto.ts';
 import type { Secret } from '../platform/secret.ts';
 import type { GatewayConnection } from '../vocabulary/gateway.ts';
@@ -66,16 +67,16 @@ export interface TenantKeys {
   /** Seals credentials, names and addresses. */
   readonly sealing: SealingKey;
   /** Finds a contact again by an address that is not stored in clear. */
-  readonly index: Buffer;
+  readonly index: KeyObject;
   /** Mints ids that two processes agree on without talking. */
-  readonly ids: Buffer;
+  readonly ids: KeyObject;
 }
 
 export function tenantKeys(dataKey: Buffer): TenantKeys {
   return {
     sealing: sealingKey(deriveKey(dataKey, 'seal')),
-    index: deriveKey(dataKey, 'blind-index'),
-    ids: deriveKey(dataKey, 'ids'),
+    index: deriveHmacKey(dataKey, 'blind-index'),
+    ids: deriveHmacKey(dataKey, 'ids'),
   };
 }
 

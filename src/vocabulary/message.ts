@@ -27,14 +27,15 @@ export interface Address {
 /**
  * The form of an address under which all its spellings meet.
  *
- * A Brazilian mobile number is written with and without the ninth digit, and WhatsApp's own id may lack it; the country
- * code, the area code and the last eight digits are the same in both. Other countries are taken as they are.
+ * A Brazilian mobile number is written with and without the ninth digit, and WhatsApp's own id may lack it: without it the
+ * number begins with 6 to 9 and gets its 9 back. What begins with 2 to 5 is a landline, and another person. Other countries
+ * are taken as they are. Source: Anatel, numbering plan for mobile services; whaticket forks disagree on when to drop it.
  */
 export function canonicalAddress(address: Address): string {
-  const digits = address.value.replace(/\D/g, '');
   if (address.kind !== 'phone') return address.value;
-  const isBrazilian = digits.startsWith('55') && (digits.length === 12 || digits.length === 13);
-  return isBrazilian ? digits.slice(0, 4) + digits.slice(-8) : digits;
+  const digits = address.value.replace(/\D/g, '');
+  const withoutNinth = /^(55\d{2})([6-9]\d{7})$/.exec(digits);
+  return withoutNinth === null ? digits : `${withoutNinth[1] ?? ''}9${withoutNinth[2] ?? ''}`;
 }
 
 /** What became of a webhook. A closed set: it is the answer's `status` and a metric label. */

@@ -43,7 +43,12 @@ async function post(url: string): Promise<{ status: number; retryAfter: number; 
     body: '{}',
   });
   const body: unknown = await response.json();
-  return { status: response.status, retryAfter: Number(response.headers.get('retry-after')), body, tookMs: performance.now() - startedAt };
+  return {
+    status: response.status,
+    retryAfter: Number(response.headers.get('retry-after')),
+    body,
+    tookMs: performance.now() - startedAt,
+  };
 }
 
 describe.each(['cut off', 'silent'] as const)('a PostgreSQL that is %s', (how) => {
@@ -56,11 +61,15 @@ describe.each(['cut off', 'silent'] as const)('a PostgreSQL that is %s', (how) =
     goesAway();
     const startedAt = performance.now();
     const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, index) => ana.writes('Qual é a taxa de entrega?', { providerMessageId: `3EB0A${index % 4}` })),
+      Array.from({ length: 20 }, (_, index) =>
+        ana.writes('Qual é a taxa de entrega?', { providerMessageId: `3EB0A${index % 4}` }),
+      ),
     );
     const tookMs = performance.now() - startedAt;
     line.heal();
-    await until(async () => (await ana.writes('Qual é a taxa de entrega?', { providerMessageId: '3EB0A0' })).status === 200);
+    await until(
+      async () => (await ana.writes('Qual é a taxa de entrega?', { providerMessageId: '3EB0A0' })).status === 200,
+    );
     for (const id of ['3EB0A0', '3EB0A1', '3EB0A2', '3EB0A3']) {
       expect((await ana.writes('Qual é a taxa de entrega?', { providerMessageId: id })).status).toBe(200);
     }

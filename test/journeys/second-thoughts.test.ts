@@ -1,0 +1,63 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { BAKERY_ARTICLES } from '../support/articles.ts';
+import { Town } from '../support/town.ts';
+import type { Customer, TownTenant } from '../support/town-people.ts';
+
+const ID = '3EB0A1B2C3D4E5F60718';
+
+let town: Town;
+let bakery: TownTenant;
+let ana: Customer;
+
+beforeEach(async () => {
+  town = await Town.start({ environment: { COALESCE_MIN_MS: '400', COALESCE_MAX_MS: '2000' } });
+  bakery = await town.tenant({ articles: BAKERY_ARTICLES });
+  ana = bakery.customer('Ana', '5511988880001');
+});
+
+afterEach(async () => {
+  await town.close();
+});
+
+describe('a customer who corrects what they wrote', () => {
+  it('is answered what they meant, when the correction comes before the answer', async () => {
+    await ana.writes('Aceitam cheque?', { providerMessageId: ID });
+
+    await bakery.connection.customerEdits({ phone: ana.phone, targetId: ID, text: 'Qual é a taxa de entrega?' });
+    const [reply] = await ana.hears(1);
+    await ana.isQuiet();
+
+    expect(reply).toContain('R$ 8,00');
+    expect(ana.received()).toHaveLength(1);
+    expect((await ana.messages())[0]).toMatchObject({ text: 'Qual é a taxa de entrega?', settled: { kind: 'reply' } });
+  });
+
+  it('is not answered twice, when it comes after the answer', async () => {
+    await ana.writes('Aceitam cheque?', { providerMessageId: ID });
+    await ana.hears(1);
+    await ana.isQuiet();
+
+    await bakery.connection.customerEdits({ phone: ana.phone, targetId: ID, text: 'Qual é a taxa de entrega?' });
+    await ana.writes('Obrigada!');
+    await ana.hears(2);
+    await ana.isQuiet();
+
+    expect(ana.received()[1]).toContain('Por nada');
+    expect(await ana.turns()).toHaveLength(2);
+  });
+});
+
+describe('a customer who takes back what they wrote', () => {
+  it('gets no answer to it, and the message ends with that reason', async () => {
+    await ana.writes('Aceitam cheque?', { providerMessageId: ID });
+
+    await bakery.connection.customerDeletes({ phone: ana.phone, targetId: ID });
+    await ana.isQuiet();
+    await ana.writes('Qual é a taxa de entrega?');
+    await ana.hears(1);
+    await ana.isQuiet();
+
+    expect(ana.received()).toEqual([expect.stringContaining('R$ 8,00')]);
+    expect((await ana.messages())[0]?.settled).toMatchObject({ kind: 'recorded' });
+  });
+});
