@@ -70,17 +70,20 @@ export class Ledger {
     if (this.#openCount === 0) this.#quiet?.();
   }
 
-  /** Resolves when every message has its reply, or when the time is over. */
-  async untilQuiet(timeoutMs: number): Promise<void> {
-    if (this.#openCount === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
-      this.#quiet = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  /** @returns whether every message has its reply, as soon as that is so, or when the time is over. */
+  async untilQuiet(timeoutMs: number): Promise<boolean> {
+    if (this.#openCount === 0) return true;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => {
+      resolve(undefined);
+    }, timeoutMs);
+    this.#quiet = () => {
+      resolve(undefined);
+    };
+    await promise;
+    clearTimeout(timer);
     this.#quiet = undefined;
+    return this.#openCount === 0;
   }
 
   /** Closes the stage: what comes for it from now on is surplus. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Ground } from './ground.ts';
 import { Account } from './ledger.ts';
-import { cpuSeconds, residentMegabytes } from './processes.ts';
+import { cpuSeconds, cpuSecondsOfMachine, residentMegabytes } from './processes.ts';
 import type { Program } from './program.ts';
 import { milliseconds } from './report.ts';
 import type { Finding, Section, Table } from './report.ts';
@@ -92,8 +92,10 @@ async function runStage(
   return { perSecond, seconds, account, isSustained, cpu };
 }
 
+/** `others` is what the rest of the machine took meanwhile: figures taken beside a busy neighbour are not ours. */
 function cpuOf(processes: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(processes).map(([name, pid]) => [name, cpuSeconds(pid)]));
+  const own = Object.fromEntries(Object.entries(processes).map(([name, pid]) => [name, cpuSeconds(pid)]));
+  return { ...own, others: cpuSecondsOfMachine() - sum(Object.values(own)) };
 }
 
 interface Step {
@@ -180,12 +182,8 @@ function ratesTable(stages: readonly Stage[]): Table {
 function processorTable(stages: readonly Stage[]): Table {
   const names = Object.keys(stages[0]?.cpu ?? {});
   return {
-    head: ['cores used at', ...names, 'all'],
-    rows: stages.map(({ perSecond, cpu }) => [
-      `${perSecond}/s`,
-      ...names.map((name) => (cpu[name] ?? 0).toFixed(2)),
-      sum(Object.values(cpu)).toFixed(2),
-    ]),
+    head: ['cores used at', ...names],
+    rows: stages.map(({ perSecond, cpu }) => [`${perSecond}/s`, ...names.map((name) => (cpu[name] ?? 0).toFixed(2))]),
   };
 }
 

@@ -19,6 +19,17 @@ export function cpuSeconds(pid: number): number {
   return children.reduce((sum, child) => sum + cpuSeconds(Number(child)), own);
 }
 
+/** Processor time of everything on this machine so far, whoever used it. Source: proc_stat(5). */
+export function cpuSecondsOfMachine(): number {
+  const [user = 0, nice = 0, system = 0, , , interrupts = 0, softInterrupts = 0, stolen = 0] = (
+    readOrEmpty('/proc/stat').split('\n', 1)[0] ?? ''
+  )
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return (user + nice + system + interrupts + softInterrupts + stolen) * TICK_SECONDS;
+}
+
 /** The fields of `/proc/<pid>/stat` from minor faults on: … utime, stime, cutime, cstime. Source: proc_pid_stat(5). */
 function timesOf(pid: number): readonly number[] {
   const stat = readOrEmpty(`/proc/${pid}/stat`);

@@ -38,6 +38,9 @@ const Traffic = z.object({
   seconds: z.number().positive(),
 });
 const Drain = z.object({ timeoutMs: z.number() });
+/** In a talk each message waits for the answer to the one before it; without one there is nothing more to measure. */
+const ANSWER_WITHIN_MS = 15_000;
+
 const Talk = z.object({ connection: z.string(), messages: z.int().positive() });
 
 function connectionOf(name: string): Connection {
@@ -97,7 +100,7 @@ async function talk({ connection: name, messages }: z.infer<typeof Talk>): Promi
   for (let index = 0; index < messages; index += 1) {
     const now = monotonicMs();
     await post(connection, { phone, text: questionOf(index), dueAt: now });
-    await ledger.untilQuiet(5_000);
+    if (!(await ledger.untilQuiet(ANSWER_WITHIN_MS))) throw new Error(`Message ${index + 1} was not answered`);
     promptBytes.push(gemini.requests.at(-1)?.bytes ?? 0);
   }
   return { promptBytes };

@@ -7,7 +7,7 @@ import { DEMO_ARTICLES } from '../sandbox/demo/articles.ts';
 import { DEMO_COMPANY } from '../sandbox/demo/company.ts';
 import { until } from '../test/support/until.ts';
 import type { Ground } from './ground.ts';
-import { Program } from './program.ts';
+import type { Program } from './program.ts';
 
 const WithId = z.object({ id: z.string() });
 const Documents = z.object({ items: z.array(z.object({ state: z.string() })) });
@@ -99,7 +99,11 @@ export class Street {
     return id;
   }
 
-  async channel(tenantId: string, name: string, options: { echoes?: boolean } = {}): Promise<Channel> {
+  async channel(
+    tenantId: string,
+    name: string,
+    options: { echoes?: boolean; onUnknown?: 'hand-over' | 'resend' } = {},
+  ): Promise<Channel> {
     const [secret, token] = [randomBytes(24).toString('hex'), randomBytes(16).toString('hex')];
     const { gateway } = await this.standIns.ask('addresses', {}, Addresses);
     const { id } = WithId.parse(
@@ -108,6 +112,7 @@ export class Street {
         kind: 'whaticket',
         gateway: { profile: 'launcherbr', baseUrl: gateway, token },
         webhook: { auth: 'hmac', secrets: [secret] },
+        onUnknown: options.onUnknown ?? 'hand-over',
       }),
     );
     const channel = { url: `${this.#url}/webhooks/whaticket/${id}`, secret, token };

@@ -5,8 +5,9 @@ import type { Base, Opening } from './composition.ts';
 import type { WorkerConfig } from './config.ts';
 import { commitTurn } from './conversation/commit-turn.ts';
 import { ContextCache } from './conversation/context-cache.ts';
-import { emptyContext, remember } from './conversation/conversation-context.ts';
+import { emptyContext, newEpisode, remember } from './conversation/conversation-context.ts';
 import { ConversationStore } from './conversation/conversation-store.ts';
+import { opensEpisode } from './conversation/conversation.ts';
 import { LeaseKeeper } from './conversation/lease-keeper.ts';
 import { changeOwner } from './conversation/ownership-store.ts';
 import { takeTurn } from './conversation/take-turn.ts';
@@ -151,9 +152,12 @@ function openTurns(config: WorkerConfig, { opening, base, deliveries }: TurnPart
     },
     leases,
     knowledge: { find: (tenantId, question) => findPassages(db, tenantId, question) },
-    contextOf: async (turn) =>
-      (await contexts.find(turn.conversationId, turn.knownUpTo)) ??
-      remember(emptyContext(), await store.readPast(turn), turn.knownUpTo),
+    contextOf: async (turn) => {
+      const known =
+        (await contexts.find(turn.conversationId, turn.knownUpTo)) ??
+        remember(emptyContext(), await store.readPast(turn), turn.knownUpTo);
+      return opensEpisode(turn) ? newEpisode(known) : known;
+    },
     saveContext: (id, context) => contexts.save(id, context),
     tenantOf: (id) => tenants.get(id),
     setAside: async ({ conversationId, tenantId, messages, attempts }, reason) => {

@@ -29,6 +29,11 @@ export function emptyContext(): ConversationContext {
   return { upTo: '0', messages: [], summary: [], facts: [] };
 }
 
+/** What is left of a talk that is over: facts. What was said in it is not the thread of the next one. */
+export function newEpisode(before: ConversationContext): ConversationContext {
+  return { ...emptyContext(), facts: before.facts };
+}
+
 /** The context with these messages at its end. */
 export function remember(
   context: ConversationContext,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { FAILURES } from '../../src/vocabulary/failures.ts';
 import { JOB_NAMES } from '../../src/vocabulary/jobs.ts';
+import { TENANT_ROLE } from '../../src/platform/database.ts';
 import { registry } from '../../src/platform/metrics.ts';
 import { projectFiles, read, tableRows } from './project.ts';
 // Opening nothing: what is imported here defines every metric of both kinds of process.
@@ -40,5 +41,16 @@ describe('the metrics', () => {
 
     expect(names.length).toBeGreaterThan(15);
     expect(names.filter((name) => !/^plantao_[a-z0-9_]+$/.test(name))).toEqual([]);
+  });
+
+  it('that a document names are there', () => {
+    const known = new Set(registry.getMetricsAsArray().map((metric) => metric.name));
+    const named = projectFiles()
+      .filter((file) => file.endsWith('.md'))
+      .flatMap((file) => [...read(file).matchAll(/`(plantao_\w+)`/g)].map(([, name = '']) => `${file}: ${name}`));
+    const unknown = named.filter((it) => !known.has(it.split(': ')[1] ?? '') && !it.endsWith(`: ${TENANT_ROLE}`));
+
+    expect(named.length).toBeGreaterThan(20);
+    expect(unknown).toEqual([]);
   });
 });

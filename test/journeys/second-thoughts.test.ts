@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BAKERY_ARTICLES } from '../support/articles.ts';
 import { Town } from '../support/town.ts';
 import type { Customer, TownTenant } from '../support/town-people.ts';
+import { until } from '../support/until.ts';
 
 const ID = '3EB0A1B2C3D4E5F60718';
 
@@ -32,6 +33,18 @@ describe('a customer who corrects what they wrote', () => {
     expect((await ana.messages())[0]).toMatchObject({ text: 'Qual é a taxa de entrega?', settled: { kind: 'reply' } });
   });
 
+  it('is answered what they meant also when the bot was thinking about the first version already', async () => {
+    town.gemini.nextAnswers([{ mode: 'slow', delayMs: 1_000 }]);
+    await ana.writes('Aceitam cheque?', { providerMessageId: ID });
+    await until(() => town.gemini.requests.length === 1);
+
+    await bakery.connection.customerEdits({ phone: ana.phone, targetId: ID, text: 'Qual é a taxa de entrega?' });
+    await ana.hears(1);
+    await ana.isQuiet();
+
+    expect(ana.received()).toEqual([expect.stringContaining('R$ 8,00')]);
+  });
+
   it('is not answered twice, when it comes after the answer', async () => {
     await ana.writes('Aceitam cheque?', { providerMessageId: ID });
     await ana.hears(1);
@@ -48,6 +61,19 @@ describe('a customer who corrects what they wrote', () => {
 });
 
 describe('a customer who takes back what they wrote', () => {
+  it('gets no answer to it, also when the bot was thinking about it already', async () => {
+    town.gemini.nextAnswers([{ mode: 'slow', delayMs: 1_000 }]);
+    await ana.writes('Aceitam cheque?', { providerMessageId: ID });
+    await until(() => town.gemini.requests.length === 1);
+
+    await bakery.connection.customerDeletes({ phone: ana.phone, targetId: ID });
+    await ana.writes('Qual é a taxa de entrega?');
+    await ana.hears(1);
+    await ana.isQuiet();
+
+    expect(ana.received()).toEqual([expect.stringContaining('R$ 8,00')]);
+  });
+
   it('gets no answer to it, and the message ends with that reason', async () => {
     await ana.writes('Aceitam cheque?', { providerMessageId: ID });
 
@@ -58,6 +84,6 @@ describe('a customer who takes back what they wrote', () => {
     await ana.isQuiet();
 
     expect(ana.received()).toEqual([expect.stringContaining('R$ 8,00')]);
-    expect((await ana.messages())[0]?.settled).toMatchObject({ kind: 'recorded' });
+    expect((await ana.messages())[0]?.settled).toEqual({ kind: 'recorded', reason: 'taken-back' });
   });
 });
