@@ -94,12 +94,21 @@ export function describeGatewayContract({ profile, gateway, ...expected }: Gatew
       ['server-error', 'GATEWAY_OUTCOME_UNKNOWN'],
       ['drop-before-accepting', 'GATEWAY_OUTCOME_UNKNOWN'],
       ['redirect', 'GATEWAY_REFUSED'],
-      ['off', 'GATEWAY_UNREACHABLE'],
       ['down', 'GATEWAY_OUTCOME_UNKNOWN'],
     ] as const)('when the gateway is %s says %s, and nothing was sent', async (mode, code) => {
       whaticket.faults.set({ mode });
 
       expect(await sending('oi')).toEqual({ outcome: code, received: [] });
+    });
+
+    it('says that nobody listens where nobody listens', async () => {
+      const gone = await WhaticketStandIn.start();
+      await gone.close();
+
+      expect(await sending('oi', { to: connection({ baseUrl: gone.url }) })).toEqual({
+        outcome: 'GATEWAY_UNREACHABLE',
+        received: [],
+      });
     });
 
     it('says that the outcome is unknown when the line drops after the customer got it', async () => {

@@ -186,7 +186,7 @@ const TURN_COLUMNS = sql`
   (select count(*) from message p where p.tenant_id = c.tenant_id and p.conversation_id = c.id and p.author = 'customer'
       and p.settled_kind = 'reply' and p.said_at > now() - interval '1 day') as answered_last_day,
   (select count(*) from turn t where t.tenant_id = c.tenant_id and t.conversation_id = c.id
-      and t.finished_at > now() - interval '10 minutes') as turns_last_ten_minutes`;
+      and t.finished_at > now() - interval '10 minutes' and t.outcome in ('replied', 'asked-back')) as turns_last_ten_minutes`;
 
 const MESSAGE_COLUMNS = sql`
   m.id as message_id, m.kind, m.text, m.quoted_text, m.said_at, m.received_at, m.request_id`;

@@ -20,12 +20,12 @@ export interface MessageChange {
  * and is settled so. What has been answered stays answered; the change is only shown.
  */
 export async function applyMessageChange(db: Kysely<Schema>, { channel, keys, change }: MessageChange): Promise<void> {
-  const address = addressKey(change.addresses[0]);
+  const indexes = change.addresses.map((address) => blindIndex(keys.index, addressKey(address)));
   await sql`
     update message m set ${changed(change)}
       from contact_alias a join conversation c on c.tenant_id = a.tenant_id and c.contact_id = a.contact_id
-     where a.tenant_id = ${channel.tenantId} and a.kind = ${change.addresses[0].kind}
-       and a.blind_index = ${blindIndex(keys.index, address)} and c.channel_id = ${channel.id}
+     where a.tenant_id = ${channel.tenantId} and a.kind in ('phone', 'lid', 'ticket')
+       and a.blind_index = any(${indexes}::bytea[]) and c.channel_id = ${channel.id}
        and m.conversation_id = c.id and m.provider_message_id = ${change.targetMessageId} and m.author = 'customer'`.execute(
     db,
   );
@@ -34,7 +34,10 @@ export async function applyMessageChange(db: Kysely<Schema>, { channel, keys, ch
 function changed(change: MessageChange['change']): RawBuilder<unknown> {
   switch (change.type) {
     case 'edit':
-      return sql`text = ${change.text === undefined ? null : storableText(change.text)}, edited_at = now()`;
+      // A correction that cannot be read, e.g. of a picture, does not make the question unsaid.
+      return change.text === undefined
+        ? sql`edited_at = now()`
+        : sql`text = ${storableText(change.text)}, edited_at = now()`;
     case 'deletion':
       return sql`deleted_at = now(),
         settled_kind = case when m.settled_at is null then 'recorded' else m.settled_kind end,

@@ -237,16 +237,24 @@ function unsettled(tx: Tx, conversationId: string) {
 }
 
 /**
- * A turn that was set aside is the bot's again: what it could not answer is unanswered once more.
+ * A turn that was set aside is the bot's again: these messages, which it could not answer, are unanswered once more. They
+ * count as said now, because a person has just decided that they are still worth an answer.
  *
  * @returns false when nothing of it is left to answer.
  */
-export async function reviveTurn(tx: Tx, conversationId: string): Promise<boolean> {
+export async function reviveTurn(tx: Tx, conversationId: string, messageIds: readonly string[]): Promise<boolean> {
+  await lockOwnership(tx, conversationId);
   const { numUpdatedRows } = await tx
     .updateTable('message')
-    .set({ settled_kind: null, settled_reason: null, settled_turn_id: null, settled_at: null })
+    .set({
+      settled_kind: null,
+      settled_reason: null,
+      settled_turn_id: null,
+      settled_at: null,
+      said_at: sql<Date>`clock_timestamp()`,
+    })
     .where('conversation_id', '=', conversationId)
-    .where('author', '=', 'customer')
+    .where('id', 'in', messageIds)
     .where('settled_kind', '=', 'human')
     .where('settled_reason', '=', 'turn-failed')
     .executeTakeFirst();

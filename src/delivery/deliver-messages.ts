@@ -63,8 +63,9 @@ const ROWS_PER_RUN = 16;
  */
 export async function deliverMessages(needs: DeliverNeeds, id: ConversationId): Promise<void> {
   await withContext({ conversationId: id }, async () => {
-    await settleWhatWasHeard(needs, id);
     for (let rows = 0; rows < ROWS_PER_RUN; rows += 1) {
+      // Before every part: a person may have answered between two of them.
+      await settleWhatWasHeard(needs, id);
       if (needs.pacingMs > 0) await needs.outbox.reserveSlot(id, needs.pacingMs);
       const claimedAt = monotonicMs();
       const bubble = await needs.outbox.claim(id);

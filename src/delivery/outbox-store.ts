@@ -185,12 +185,17 @@ export class OutboxStore {
       where id = ${bubble.id} and attempts = ${bubble.attempt} and state = 'sending'`.execute(this.#db);
   }
 
-  /** Conversations with something to send, or to settle, that nobody has looked after. Oldest first. */
+  /**
+   * Conversations whose next part is due, or that have something to settle, and nobody has looked after. Oldest first. A part
+   * that waits for an earlier one is not forgotten.
+   */
   async findForgotten(options: { graceMs: number; limit: number }): Promise<readonly ConversationId[]> {
     const { rows } = await sql<{ conversation_id: string }>`
-      (select conversation_id from outbox where state in ('pending', 'sending', 'unknown')
-          and due_at <= clock_timestamp() - ${options.graceMs} * interval '1 millisecond'
-        group by conversation_id order by min(due_at) limit ${options.limit})
+      (select o.conversation_id from outbox o where o.state in ('pending', 'sending', 'unknown')
+          and o.due_at <= clock_timestamp() - ${options.graceMs} * interval '1 millisecond'
+          and not exists (select from outbox e where e.conversation_id = o.conversation_id
+                             and e.state in ('pending', 'sending', 'unknown') and e.seq < o.seq)
+        order by o.due_at limit ${options.limit})
       union
       (select conversation_id from echo where settled_at is null
           and received_at <= clock_timestamp() - ${options.graceMs} * interval '1 millisecond' limit ${options.limit})`.execute(

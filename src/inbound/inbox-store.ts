@@ -67,50 +67,57 @@ export class InboxStore {
     // Every batch inserts in the same order, so that two of them never wait for each other in a circle.
     const ordered = prepared.toSorted((left, right) => compare(left.event.dedupe_key, right.event.dedupe_key));
     const inserted = await this.#insert(ordered);
-    for (const { person } of prepared) if (person !== undefined) this.#remember(person);
     return prepared.map(({ event, person }) => ({
       isNew: inserted.has(event.id),
       conversationId: person?.conversationId,
     }));
   }
 
-  #remember(person: Person): void {
-    for (const alias of person.aliases) this.#contacts.set(alias.cacheKey, person.contactId);
-  }
-
   /** Who is speaking, for each row: the contact that owns one of the addresses, or a new one. */
   async #resolve(rows: readonly InboxRow[]): Promise<readonly (Person | undefined)[]> {
     const seen = rows.map((row) => aliasesOf(row));
     const missing = seen.flat().filter((alias) => !this.#contacts.has(alias.cacheKey));
-    const known = missing.length === 0 ? new Map<string, ContactId>() : await this.#readAliases(missing);
-    const find = (alias: Alias): ContactId | undefined =>
-      this.#contacts.get(alias.cacheKey) ?? known.get(alias.cacheKey);
+    if (missing.length > 0) await this.#readAliases(missing);
     return rows.map((row, index) => {
       const aliases = seen[index] ?? [];
       const [best] = aliases;
       if (best === undefined) return undefined;
-      const owner = aliases.map(find).find((contactId) => contactId !== undefined);
+      const owner = aliases.map((alias) => this.#contacts.get(alias.cacheKey)).find((found) => found !== undefined);
       const contactId = owner ?? ContactId.parse(derivedUuid(row.keys.ids, `contact|${best.key}`));
       const conversation = derivedUuid(row.keys.ids, `conversation|${row.channel.id}|${contactId}`);
-      return { contactId, conversationId: ConversationId.parse(conversation), aliases };
+      return {
+        contactId,
+        conversationId: ConversationId.parse(conversation),
+        newAliases: this.#newAliases(row, aliases, owner),
+      };
     });
   }
 
-  async #readAliases(aliases: readonly Alias[]): Promise<ReadonlyMap<string, ContactId>> {
+  /**
+   * What is to be known about the person from now on. Whom an echo was said to is certain, so it may begin a contact; its
+   * other addresses may be our own side's, so it adds none to anybody.
+   */
+  #newAliases(row: InboxRow, aliases: readonly Alias[], owner: ContactId | undefined): readonly Alias[] {
+    if (row.event.type === 'echo') return owner === undefined ? aliases.slice(0, 1) : [];
+    return aliases.filter((alias) => !this.#contacts.has(alias.cacheKey));
+  }
+
+  /** Remembers only what the database says: which of two inserts of an address came first is its to decide. */
+  async #readAliases(aliases: readonly Alias[]): Promise<void> {
     const { rows } = await sql<{ tenant_id: string; kind: string; blind_index: Buffer; contact_id: string }>`
       select tenant_id, kind, blind_index, contact_id from contact_alias
        join unnest(${aliases.map((alias) => alias.tenantId)}::uuid[], ${aliases.map((alias) => alias.kind)}::text[],
                    ${aliases.map((alias) => alias.blindIndex)}::bytea[]) as asked (tenant_id, kind, blind_index)
       using (tenant_id, kind, blind_index)`.execute(this.#db);
-    return new Map(
-      rows.map((row) => [cacheKey(row.tenant_id, row.kind, row.blind_index), ContactId.parse(row.contact_id)]),
-    );
+    for (const row of rows) {
+      this.#contacts.set(cacheKey(row.tenant_id, row.kind, row.blind_index), ContactId.parse(row.contact_id));
+    }
   }
 
   async #insert(rows: readonly Prepared[]): Promise<ReadonlySet<string>> {
     const newcomers = rows.flatMap((row) => {
       const { person } = row;
-      return person?.aliases.every((alias) => this.#contacts.has(alias.cacheKey)) === false ? [{ ...row, person }] : [];
+      return person !== undefined && person.newAliases.length > 0 ? [{ ...row, person }] : [];
     });
     const { rows: inserted } = await sql<{ id: string }>`
       with ${contactInserts(newcomers)}
@@ -140,7 +147,8 @@ interface Alias {
 interface Person {
   readonly contactId: ContactId;
   readonly conversationId: ConversationId;
-  readonly aliases: readonly Alias[];
+  /** Addresses that are not known to be anybody's. */
+  readonly newAliases: readonly Alias[];
 }
 
 interface Prepared {
@@ -160,9 +168,7 @@ interface Prepared {
 function aliasesOf({ channel, keys, event }: InboxRow): readonly Alias[] {
   // Only what somebody said makes a conversation; an edit of a message we never saw does not.
   if (event.type !== 'message' && event.type !== 'echo') return [];
-  // Who an echo was said to is certain; its other addresses may be our own side's.
-  const addresses = event.type === 'echo' ? event.addresses.slice(0, 1) : event.addresses;
-  return addresses.map((address) => {
+  return event.addresses.map((address) => {
     const key = addressKey(address);
     const index = blindIndex(keys.index, key);
     return {
@@ -196,23 +202,22 @@ type Newcomer = Prepared & { readonly person: Person };
 
 function contactInserts(rows: readonly Newcomer[]) {
   if (rows.length === 0) return sql``;
-  const contacts = rows.map(({ row, person }) => {
+  const contacts = inOneOrder(rows, ({ person }) => person.contactId).map(({ row, person }) => {
     const name = 'contactName' in row.event ? row.event.contactName : undefined;
     const place = { tenantId: row.channel.tenantId, table: 'contact', column: 'sealed_name', rowId: person.contactId };
     const sealed = name === undefined ? null : seal(row.keys.sealing, storableText(name, NAME_CHARACTERS_MAX), place);
     return { id: person.contactId, tenantId: row.channel.tenantId, sealed };
   });
-  const aliases = rows.flatMap(({ row, person }) =>
-    person.aliases.map((alias) => {
-      const place = {
-        tenantId: alias.tenantId,
-        table: 'contact_alias',
-        column: 'sealed_address',
-        rowId: alias.blindIndex.toString('hex'),
-      };
-      return { alias, contactId: person.contactId, sealed: seal(row.keys.sealing, alias.address, place) };
-    }),
-  );
+  const newAliases = rows.flatMap(({ row, person }) => person.newAliases.map((alias) => ({ row, person, alias })));
+  const aliases = inOneOrder(newAliases, ({ alias }) => alias.cacheKey).map(({ row, person, alias }) => {
+    const place = {
+      tenantId: alias.tenantId,
+      table: 'contact_alias',
+      column: 'sealed_address',
+      rowId: alias.blindIndex.toString('hex'),
+    };
+    return { alias, contactId: person.contactId, sealed: seal(row.keys.sealing, alias.address, place) };
+  });
   return sql`new_contact as (
         insert into contact (id, tenant_id, sealed_name)
         select * from unnest(${column(contacts, (it) => it.id)}::uuid[], ${column(contacts, (it) => it.tenantId)}::uuid[],
@@ -228,11 +233,12 @@ function contactInserts(rows: readonly Newcomer[]) {
 }
 
 function conversationInserts(rows: readonly Prepared[]) {
-  const conversations = rows.flatMap(({ row, person }) =>
+  const named = rows.flatMap(({ row, person }) =>
     person === undefined
       ? []
       : [{ row, person, ticketId: 'ticketId' in row.event ? (row.event.ticketId ?? null) : null }],
   );
+  const conversations = inOneOrder(named, ({ person }) => person.conversationId);
   if (conversations.length === 0) return sql``;
   return sql`new_conversation as (
         insert into conversation (id, tenant_id, channel_id, contact_id, gateway_ticket_id)
@@ -282,6 +288,15 @@ function echoInserts(rows: readonly Prepared[]) {
             as e (id, tenant_id, conversation_id, text, text_hash, is_automatic, provider_message_id, said_at)
           join recorded on recorded.id = e.id
       )`;
+}
+
+/**
+ * Each once, and in the order that every process uses: two batches that insert the same newcomers in different orders
+ * would wait for each other in a circle.
+ */
+function inOneOrder<Item>(items: readonly Item[], keyOf: (item: Item) => string): readonly Item[] {
+  const byKey = new Map(items.map((item) => [keyOf(item), item]));
+  return [...byKey.entries()].toSorted(([left], [right]) => compare(left, right)).map(([, item]) => item);
 }
 
 function column<Item, Value>(items: readonly Item[], value: (item: Item) => Value): Value[] {

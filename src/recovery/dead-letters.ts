@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { z } from 'zod';
 import { deadLettered } from '../vocabulary/events.ts';
 import type { DeadLettered } from '../vocabulary/events.ts';
 import { Failure } from '../vocabulary/failures.ts';
@@ -52,7 +53,7 @@ export interface ReplayNeeds {
   /** @returns false when there is nothing left to send. */
   readonly reviveDelivery: (tx: Tx, outboxId: string) => Promise<boolean>;
   /** The bot owns the conversation again, and what was set aside is unanswered again. */
-  readonly reviveTurn: (tx: Tx, conversationId: string) => Promise<boolean>;
+  readonly reviveTurn: (tx: Tx, conversationId: string, messageIds: readonly string[]) => Promise<boolean>;
   readonly reviveDocument: (tx: Tx, documentId: string) => Promise<boolean>;
 }
 
@@ -69,15 +70,24 @@ export async function replayDeadLetter(
 ): Promise<'replayed' | 'not-found' | 'settled-already'> {
   const letter = await settleLetter(tx, which, 'replayed');
   if (typeof letter === 'string') return letter;
-  const revive = {
-    delivery: needs.reviveDelivery,
-    turn: needs.reviveTurn,
-    knowledge: needs.reviveDocument,
-    intake: nothingLeft,
-  };
-  if (!(await revive[letter.stage](tx, letter.subject_id)))
-    throw new Failure('ALREADY_SETTLED', { deadLetterId: which.id });
+  const isRevived = await revive(needs, tx, letter);
+  if (!isRevived) throw new Failure('ALREADY_SETTLED', { deadLetterId: which.id });
   return 'replayed';
+}
+
+const TurnPayload = z.object({ messageIds: z.array(z.string()) });
+
+async function revive(needs: ReplayNeeds, tx: Tx, letter: SettledLetter): Promise<boolean> {
+  switch (letter.stage) {
+    case 'delivery':
+      return await needs.reviveDelivery(tx, letter.subject_id);
+    case 'turn':
+      return await needs.reviveTurn(tx, letter.subject_id, TurnPayload.parse(letter.payload).messageIds);
+    case 'knowledge':
+      return await needs.reviveDocument(tx, letter.subject_id);
+    case 'intake':
+      return false;
+  }
 }
 
 export async function discardDeadLetter(
@@ -95,13 +105,10 @@ export interface DeadLetterOf {
   readonly by: string;
 }
 
-function nothingLeft(): Promise<boolean> {
-  return Promise.resolve(false);
-}
-
 interface SettledLetter {
   readonly stage: DeadLetterStage;
   readonly subject_id: string;
+  readonly payload: unknown;
 }
 
 async function settleLetter(
@@ -112,7 +119,7 @@ async function settleLetter(
   const { rows } = await sql<SettledLetter>`
     update dead_letter set state = ${state}, settled_at = now(), settled_by = ${which.by}
      where tenant_id = ${which.tenantId} and id = ${which.id} and state = 'open'
-    returning stage, subject_id`.execute(tx);
+    returning stage, subject_id, payload`.execute(tx);
   if (rows[0] !== undefined) return rows[0];
   const exists = await tx
     .selectFrom('dead_letter')
