@@ -21,6 +21,7 @@ export interface ProgramOptions {
 
 const ROOT = path.join(import.meta.dirname, '..');
 const END_WITHIN_MS = 10_000;
+const LAST_WORDS_CHARACTERS = 2_000;
 
 interface Asked {
   readonly resolve: (result: unknown) => void;
@@ -32,13 +33,15 @@ export class Program {
   readonly name: string;
   readonly pid: number;
   readonly #child: ChildProcess;
+  readonly #logFile: string;
   readonly #gone: Promise<unknown>;
   readonly #asked = new Map<number, Asked>();
   #commands = 0;
 
   constructor(options: ProgramOptions) {
     const { name, file, environment, nodeFlags = [], logs, takesCommands = false } = options;
-    const log = fs.openSync(path.join(logs, `${name}.log`), 'a');
+    const logFile = path.join(logs, `${name}.log`);
+    const log = fs.openSync(logFile, 'a');
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...nodeFlags, file], {
       cwd: ROOT,
       env: { PATH: process.env.PATH, ...environment },
@@ -49,8 +52,9 @@ export class Program {
     this.name = name;
     this.pid = child.pid;
     this.#child = child;
+    this.#logFile = logFile;
     this.#gone = once(child, 'exit').then(() => {
-      for (const { reject } of this.#asked.values()) reject(new Error(`${name} ended; see its log in ${logs}`));
+      for (const { reject } of this.#asked.values()) reject(new Error(`${name} ended: ${this.lastWords}`));
     });
     child.on('message', (message) => {
       this.#answered(message);
@@ -59,6 +63,11 @@ export class Program {
 
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** The end of its log, which is gone with the bench. */
+  get lastWords(): string {
+    return fs.readFileSync(this.#logFile, 'utf8').slice(-LAST_WORDS_CHARACTERS);
   }
 
   /** Tells the program to do something, and waits until it has. */

@@ -145,7 +145,7 @@ export class Street {
 
 async function untilReady(program: Program, port: string): Promise<void> {
   await until(async () => {
-    if (!program.isRunning) throw new Error(`${program.name} ended while it was starting; see its log`);
+    if (!program.isRunning) throw new Error(`${program.name} ended while it was starting: ${program.lastWords}`);
     return await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(1_000) }).then(
       (response) => response.ok,
       () => false,

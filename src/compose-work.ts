@@ -41,7 +41,7 @@ const LEASE_POOL = { name: 'lease', connectionsMax: 1, queryTimeoutMs: 2_000, ac
 
 const GATEWAY_HTTP = { timeoutMs: SEND_TIMEOUT_MS, responseBytesMax: 65_536, connectionsMax: 100 };
 const MODEL_RESPONSE_BYTES_MAX = 4 * 1_048_576;
-const DELIVERIES_AT_ONCE = 50;
+const DELIVERIES_AT_ONCE = 100;
 /** A model of one's own often wants no key; the header is then sent empty. */
 const NO_KEY = Secret.of('');
 

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Kysely, RawBuilder } from 'kysely';
+import { SEND_WITHIN_MS } from '../delivery/delivery.ts';
 import { sha256 } from '../platform/crypto.ts';
 import { MessageId, newId, OutboxId } from '../vocabulary/ids.ts';
 import type { TurnId } from '../vocabulary/ids.ts';
@@ -7,9 +8,6 @@ import { normalisedText } from '../vocabulary/message.ts';
 import type { Schema } from '../vocabulary/schema.ts';
 import { opensEpisode, outcomeOf } from './conversation.ts';
 import type { Decision, Turn } from './conversation.ts';
-
-/** An answer that could not be sent within this time is not sent any more: a person gets the conversation instead. */
-const SEND_WITHIN_MS = 15 * 60_000;
 
 /** What one turn writes. */
 export interface TurnCommit {

@@ -20,7 +20,7 @@ export interface MessageChange {
  * and is settled so. What has been answered stays answered; the change is only shown.
  */
 export async function applyMessageChange(db: Kysely<Schema>, { channel, keys, change }: MessageChange): Promise<void> {
-  const indexes = change.addresses.map((address) => blindIndex(keys.index, addressKey(address)));
+  const indexes = change.addresses.map((address) => blindIndex(keys.index, addressKey(address, channel.id)));
   await sql`
     update message m set ${changed(change)}
       from contact_alias a join conversation c on c.tenant_id = a.tenant_id and c.contact_id = a.contact_id

@@ -9,6 +9,7 @@ import type { HandoffReason } from '../vocabulary/events.ts';
 import { Failure } from '../vocabulary/failures.ts';
 import type { Gateway } from '../vocabulary/gateway.ts';
 import type { ChannelId, ConversationId, OutboxId, TenantId } from '../vocabulary/ids.ts';
+import type { Address } from '../vocabulary/message.ts';
 import type { Schema, Tx } from '../vocabulary/schema.ts';
 import { settleEchoes } from './echo-store.ts';
 import { endReply, openAddresses } from './outbox-store.ts';
@@ -85,9 +86,10 @@ interface Sending {
 }
 
 async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending): Promise<Next> {
-  const channel = await needs.channelOf(bubble.channelId);
-  if (channel === undefined) return await giveUp(needs, { id, row: bubble, reason: 'channel-removed' });
-  const addresses = openAddresses(bubble, await needs.keysOf(bubble.tenantId));
+  const way = await findWay(needs, bubble);
+  if (way === 'not-now') return 'stop';
+  if (way === 'none') return await giveUp(needs, { id, row: bubble, reason: 'channel-removed' });
+  const { channel, addresses } = way;
   if (monotonicMs() - claimedAt > CLAIM_GOOD_FOR_MS) {
     await needs.outbox.unclaim(bubble);
     return 'go-on';
@@ -123,6 +125,22 @@ async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending): Pr
     firstBubbleSent((systemClock.now().getTime() - bubble.askedAt.getTime()) / 1_000);
   }
   return isMore ? 'go-on' : 'stop';
+}
+
+/** Where a claimed bubble goes. What cannot be read now is not sent now: nothing has left the house yet. */
+async function findWay(
+  needs: DeliverNeeds,
+  bubble: ClaimedBubble,
+): Promise<{ channel: Channel; addresses: readonly Address[] } | 'none' | 'not-now'> {
+  try {
+    const channel = await needs.channelOf(bubble.channelId);
+    if (channel === undefined) return 'none';
+    return { channel, addresses: openAddresses(bubble, await needs.keysOf(bubble.tenantId)) };
+  } catch (error) {
+    await needs.outbox.markForRetry(bubble, { inMs: BACKOFF.baseMs, failure: 'not-readable' });
+    needs.log.warn({ err: error, outboxId: bubble.id }, 'A bubble could not be prepared; it is tried again');
+    return 'not-now';
+  }
 }
 
 /** Tries to keep what the gateway has confirmed, for about as long as the row may say `sending`. */

@@ -6,6 +6,9 @@
  * something has decided so; nothing of an older epoch leaves after the owner changed.
  */
 
+/** An answer that could not be sent within this time is not sent any more: a person gets the conversation instead. */
+export const SEND_WITHIN_MS = 15 * 60_000;
+
 /** More bubbles than this in one go look like a flood, to people and to WhatsApp. */
 export const BUBBLES_MAX = 4;
 /** A bubble that still reads well on a phone. */

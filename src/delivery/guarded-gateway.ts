@@ -7,7 +7,8 @@ import type { Gateway, GatewayConnection, OutgoingText, SentText } from '../voca
 
 /** Gateways that are remembered as well or ill. An evicted one starts as well again. */
 const GATEWAYS_MAX = 500;
-const CALLS_PER_GATEWAY_MAX = 100;
+/** Half of what a process sends at once: a gateway that hangs leaves the other half to the others. */
+const CALLS_PER_GATEWAY_MAX = 50;
 
 /**
  * Leaves a gateway alone that does not answer, one breaker for each address.

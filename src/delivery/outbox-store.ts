@@ -6,6 +6,7 @@ import type { TenantKeys } from '../tenants/tenants.ts';
 import { ChannelId, ConversationId, OutboxId, TenantId } from '../vocabulary/ids.ts';
 import type { Address } from '../vocabulary/message.ts';
 import type { Schema, Tx } from '../vocabulary/schema.ts';
+import { SEND_WITHIN_MS } from './delivery.ts';
 
 /** How long a row may say `sending` before nobody can be assumed to be sending it. Longer than one call may take. */
 export const SENDING_MS = 20_000;
@@ -215,7 +216,7 @@ export async function reviveReply(tx: Tx, outboxId: string): Promise<boolean> {
   const { numAffectedRows = 0n } = await sql`
     with dead as (select turn_id, part from outbox where id = ${outboxId} and state in ('failed', 'dropped'))
     update outbox o set state = 'pending', attempts = 0, paced_at = null, due_at = clock_timestamp(), epoch = c.epoch,
-           deadline_at = clock_timestamp() + (o.deadline_at - o.created_at), failure = null, ${entry('replayed', 'by a person')}
+           deadline_at = clock_timestamp() + ${SEND_WITHIN_MS} * interval '1 millisecond', failure = null, ${entry('replayed', 'by a person')}
       from dead, conversation c
      where c.id = o.conversation_id and o.turn_id = dead.turn_id and o.part >= dead.part
        and (o.id = ${outboxId} or o.failure = 'earlier-part-failed')`.execute(tx);

@@ -64,7 +64,7 @@ export interface Arrival {
 export function dedupeKey({ event, raw, receivedAt, webhookId }: Arrival, indexKey: KeyObject): string {
   const { type, providerMessageId } = event;
   if (providerMessageId !== undefined) {
-    const chat = 'addresses' in event ? addressKey(event.addresses[0]) : '';
+    const chat = 'addresses' in event ? canonicalAddress(event.addresses[0]) : '';
     const state = type === 'status' ? (event.state ?? '') : '';
     return `${type}:${blindIndex(indexKey, [chat, providerMessageId, state].join('|')).toString('base64url')}`;
   }
@@ -74,7 +74,8 @@ export function dedupeKey({ event, raw, receivedAt, webhookId }: Arrival, indexK
   return `bytes:${fingerprint}:${Math.floor(receivedAt.getTime() / SAME_ARRIVAL_MS)}`;
 }
 
-/** The text under which all spellings of an address meet. */
-export function addressKey(address: Address): string {
-  return `${address.kind}:${canonicalAddress(address)}`;
+/** The text under which all spellings of an address meet. A ticket's number means something at its own gateway only. */
+export function addressKey(address: Address, channelId: string): string {
+  const scope = address.kind === 'ticket' ? `${channelId}:` : '';
+  return `${address.kind}:${scope}${canonicalAddress(address)}`;
 }

@@ -123,11 +123,15 @@ export class InboxStore {
       with ${contactInserts(newcomers)}
       ${conversationInserts(rows)}
       recorded as (
-        insert into inbound_event (id, tenant_id, channel_id, dedupe_key, kind, conversation_id, raw, request_id)
-        select * from unnest(${column(rows, (it) => it.event.id)}::uuid[], ${column(rows, (it) => it.event.tenant_id)}::uuid[],
+        insert into inbound_event (id, tenant_id, channel_id, dedupe_key, kind, conversation_id, request_id, raw)
+        select e.id, e.tenant_id, e.channel_id, e.dedupe_key, e.kind, e.conversation_id, e.request_id,
+               substr(${Buffer.concat(rows.map((it) => it.event.raw))}::bytea, e.raw_from, e.raw_length)
+          from unnest(${column(rows, (it) => it.event.id)}::uuid[], ${column(rows, (it) => it.event.tenant_id)}::uuid[],
           ${column(rows, (it) => it.event.channel_id)}::uuid[], ${column(rows, (it) => it.event.dedupe_key)}::text[],
           ${column(rows, (it) => it.event.kind)}::text[], ${column(rows, (it) => it.person?.conversationId ?? null)}::uuid[],
-          ${column(rows, (it) => it.event.raw)}::bytea[], ${column(rows, (it) => it.event.request_id)}::text[])
+          ${column(rows, (it) => it.event.request_id)}::text[], ${startsOf(rows)}::integer[],
+          ${column(rows, (it) => it.event.raw.length)}::integer[])
+          as e (id, tenant_id, channel_id, dedupe_key, kind, conversation_id, request_id, raw_from, raw_length)
         on conflict (channel_id, dedupe_key) do nothing returning id
       )${messageInserts(rows)}${echoInserts(rows)}
       select id from recorded`.execute(this.#db);
@@ -169,7 +173,7 @@ function aliasesOf({ channel, keys, event }: InboxRow): readonly Alias[] {
   // Only what somebody said makes a conversation; an edit of a message we never saw does not.
   if (event.type !== 'message' && event.type !== 'echo') return [];
   return event.addresses.map((address) => {
-    const key = addressKey(address);
+    const key = addressKey(address, channel.id);
     const index = blindIndex(keys.index, key);
     return {
       tenantId: channel.tenantId,
@@ -288,6 +292,19 @@ function echoInserts(rows: readonly Prepared[]) {
             as e (id, tenant_id, conversation_id, text, text_hash, is_automatic, provider_message_id, said_at)
           join recorded on recorded.id = e.id
       )`;
+}
+
+/**
+ * Where each row's raw bytes begin, from 1, in all of them together. One long parameter goes to the server as it is; an
+ * array of them would be written out in hexadecimal first, and read back.
+ */
+function startsOf(rows: readonly Prepared[]): number[] {
+  let next = 1;
+  return rows.map(({ event }) => {
+    const start = next;
+    next += event.raw.length;
+    return start;
+  });
 }
 
 /**
