@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
+import { NODE_FLAGS } from '../local/node-flags.ts';
 import type { z } from 'zod';
 import { waitUntilGone } from '../local/processes.ts';
 import { CommandAnswer } from './commands.ts';
@@ -42,7 +43,7 @@ export class Program {
     const { name, file, environment, nodeFlags = [], logs, takesCommands = false } = options;
     const logFile = path.join(logs, `${name}.log`);
     const log = fs.openSync(logFile, 'a');
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...nodeFlags, file], {
+    const child = spawn(process.execPath, [...NODE_FLAGS, ...nodeFlags, file], {
       cwd: ROOT,
       env: { PATH: process.env.PATH, ...environment },
       stdio: ['ignore', log, log, ...(takesCommands ? (['ipc'] as const) : [])],

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fullJitterMs, monotonicMs } from '../src/platform/time.ts';
+import { NODE_FLAGS } from './node-flags.ts';
 
 export interface Program {
   readonly name: string;
@@ -91,16 +92,12 @@ export class Supervisor {
     const log = this.logFile(program.name);
     if (fs.existsSync(log) && fs.statSync(log).size > LOG_BYTES_MAX) fs.renameSync(log, `${log}.1`);
     const output = fs.openSync(log, 'a');
-    const child = spawn(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', path.join(this.#root, program.script)],
-      {
-        cwd: this.#root,
-        env: { ...process.env, ...program.environment },
-        stdio: ['ignore', output, output, 'ipc'],
-        detached: true,
-      },
-    );
+    const child = spawn(process.execPath, [...NODE_FLAGS, path.join(this.#root, program.script)], {
+      cwd: this.#root,
+      env: { ...process.env, ...program.environment },
+      stdio: ['ignore', output, output, 'ipc'],
+      detached: true,
+    });
     fs.closeSync(output);
     child.on('error', (error) => {
       fs.appendFileSync(log, `${String(error)}\n`);

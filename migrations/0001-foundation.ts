@@ -145,6 +145,7 @@ const PEOPLE = [
 
 const MESSAGES = [
   // What arrived, once. The unique key is the only judge of what is a duplicate. Raw bytes go after 30 days, the row stays.
+  // No foreign key: this is a log, written at every webhook by a channel that was just read, and it may outlive the channel.
   `create table inbound_event (
      id uuid primary key,
      tenant_id uuid not null,
@@ -156,8 +157,7 @@ const MESSAGES = [
      raw bytea,
      request_id text not null,
      received_at timestamptz not null default now(),
-     unique (channel_id, dedupe_key),
-     foreign key (tenant_id, channel_id) references channel (tenant_id, id) on delete cascade
+     unique (channel_id, dedupe_key)
    )`,
   'create index inbound_event_newest on inbound_event (tenant_id, channel_id, received_at desc)',
   'create index inbound_event_by_age on inbound_event using brin (received_at)',
@@ -227,7 +227,7 @@ const TURNS = [
      foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
    )`,
   'create index turn_newest on turn (tenant_id, conversation_id, finished_at desc)',
-  // One row per bubble. The text is the message's; this is only its way out.
+  // One row per bubble. The text is the message's, and with the message it goes; this is only its way out.
   `create table outbox (
      id uuid primary key,
      tenant_id uuid not null,
@@ -254,9 +254,9 @@ const TURNS = [
      failure text,
      history jsonb not null default '[]',
      request_id text,
+     asked_at timestamptz,
      created_at timestamptz not null default now(),
-     unique (turn_id, part),
-     foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
+     unique (turn_id, part)
    ) with (fillfactor = 70)`,
   `create index outbox_open on outbox (conversation_id, seq) where state in ('pending', 'sending', 'unknown')`,
   `create index outbox_due on outbox (due_at) where state in ('pending', 'sending', 'unknown')`,

@@ -32,7 +32,13 @@ import type { ReceivedEvent } from './vocabulary/message.ts';
 const INTAKE_POOL = { name: 'intake', connectionsMax: 4, queryTimeoutMs: 700, acquireTimeoutMs: 600 };
 const API_POOL = { name: 'api', connectionsMax: 6, queryTimeoutMs: 5_000, acquireTimeoutMs: 1_000 };
 
-const GROUP_COMMIT = { rowsMax: 200, bytesMax: 4 * 1_048_576, batchesMax: 2, waitingMax: 5_000 };
+const GROUP_COMMIT = {
+  rowsMax: 200,
+  bytesMax: 4 * 1_048_576,
+  batchesMax: 2,
+  waitingMax: 5_000,
+  waitingBytesMax: 64 * 1_048_576,
+};
 
 /** Most gateways never repeat a webhook, so these are floods and guesses, not traffic. */
 const WEBHOOKS_PER_CHANNEL = { name: 'webhook-channel', points: 3_000, perSeconds: 1, grantedLocally: 300 };

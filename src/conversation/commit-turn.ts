@@ -62,9 +62,10 @@ export async function commitTurn(db: Kysely<Schema>, turn: Turn, commit: TurnCom
       returning seq
     ), queued as (
       insert into outbox (id, tenant_id, channel_id, conversation_id, message_id, turn_id, part, text_hash, epoch,
-                          deadline_at, request_id)
+                          deadline_at, request_id, asked_at)
       select b.id, held.tenant_id, held.channel_id, held.id, b.message_id, ${commit.turnId}, b.part, b.hash, held.epoch,
-             now() + ${SEND_WITHIN_MS} * interval '1 millisecond', ${requestIdOf(turn)}
+             now() + ${SEND_WITHIN_MS} * interval '1 millisecond', ${requestIdOf(turn)},
+             ${askedAt(turn)}::timestamptz
         from held, unnest(${bubbles.map((it) => it.outboxId)}::uuid[], ${bubbles.map((it) => it.id)}::uuid[],
              ${bubbles.map((it) => it.hash)}::bytea[]) with ordinality as b (id, message_id, hash, part) order by b.part
     ), settled as (
@@ -126,6 +127,11 @@ function handoffInsert(reason: string): RawBuilder<unknown> {
         select gen_random_uuid(), held.tenant_id, held.id, 'waiting', ${reason} from held
         on conflict (conversation_id) where state in ('waiting', 'taken') do nothing
       )`;
+}
+
+/** When the customer who has waited longest was heard. */
+function askedAt(turn: Turn): Date {
+  return new Date(Math.min(...turn.messages.map((message) => message.receivedAt.getTime())));
 }
 
 function requestIdOf(turn: Turn): string | null {

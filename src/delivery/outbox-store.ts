@@ -78,10 +78,9 @@ export class OutboxStore {
         from c, head
        where o.id = head.id and o.state = 'pending' and o.due_at <= clock_timestamp() and o.epoch = c.epoch
          and o.deadline_at > clock_timestamp()
-      returning o.id, o.conversation_id, o.tenant_id, o.channel_id, o.turn_id, o.part, o.attempts, o.request_id, c.gateway_ticket_id,
+      returning o.id, o.conversation_id, o.tenant_id, o.channel_id, o.turn_id, o.part, o.attempts, o.request_id, o.asked_at, c.gateway_ticket_id,
         (select text from message m where m.id = o.message_id) as text,
-        (select min(received_at) from message m where m.conversation_id = o.conversation_id and m.settled_turn_id = o.turn_id) as asked_at,
-        (select json_agg(json_build_object('kind', a.kind, 'blindIndex', encode(a.blind_index, 'hex'),
+(select json_agg(json_build_object('kind', a.kind, 'blindIndex', encode(a.blind_index, 'hex'),
                                            'sealedAddress', encode(a.sealed_address, 'base64')) order by a.kind = 'phone' desc, a.kind)
            from contact_alias a where a.tenant_id = c.tenant_id and a.contact_id = c.contact_id) as aliases`.execute(
       this.#db,

@@ -89,8 +89,9 @@ function hmac(secret: Secret, parts: readonly (string | Buffer)[]): Buffer {
   return digest.digest();
 }
 
-function secretBytes(secret: string): Buffer {
-  return secret.startsWith('whsec_') ? Buffer.from(secret.slice('whsec_'.length), 'base64') : Buffer.from(secret);
+/** A string is taken as its UTF-8 bytes, and several times faster than the same bytes in a buffer. */
+function secretBytes(secret: string): Buffer | string {
+  return secret.startsWith('whsec_') ? Buffer.from(secret.slice('whsec_'.length), 'base64') : secret;
 }
 
 /** Like `some`, but looks at all of them. */

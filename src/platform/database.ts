@@ -25,6 +25,11 @@ export interface PoolOptions {
  */
 const IDLE_IN_TRANSACTION_MS = 3_000;
 const LOCK_TIMEOUT_MS = 2_000;
+/**
+ * Every statement of ours has its index. A plan that was made while a table was almost empty, and kept with its prepared
+ * statement, must not read the whole of it when it is full [measured: a fifth of the database's work under load].
+ */
+const PLANNER = '-c enable_seqscan=off -c random_page_cost=1.1 -c jit=off';
 const CONNECTION_LIFE_SECONDS = 1_800;
 
 const poolConnections = new Gauge({
@@ -57,6 +62,7 @@ export function createPool(url: Secret, options: PoolOptions, log: Logger): Pool
     keepAlive: true,
     maxLifetimeSeconds: CONNECTION_LIFE_SECONDS,
     application_name: `plantao-${options.name}`,
+    options: PLANNER,
   });
   // A connection that dies while idle is replaced by the pool; without a listener it would end the process.
   pool.on('error', (error) => {

@@ -38,6 +38,7 @@ const OPTIONS: GroupCommitOptions<string> = {
   bytesOf: (row) => row.length,
   batchesMax: 1,
   waitingMax: 500,
+  waitingBytesMax: 1_000_000,
   isRowToBlame: (error) => error === BAD_ROW,
 };
 

@@ -10,6 +10,8 @@ export interface GroupCommitOptions<Row> {
   readonly batchesMax: number;
   /** Rows that may wait. Beyond it the caller is refused at once, instead of waiting for a store that is behind. */
   readonly waitingMax: number;
+  /** What the waiting rows may weigh together. */
+  readonly waitingBytesMax: number;
   /** Whether a failed batch is worth trying row by row, because one row of it may be to blame. */
   readonly isRowToBlame: (error: unknown) => boolean;
 }
@@ -37,6 +39,7 @@ export class GroupCommit<Row, Result> {
   readonly #write: WriteBatch<Row, Result>;
   readonly #options: GroupCommitOptions<Row>;
   readonly #waiting: Waiting<Row, Result>[] = [];
+  #waitingBytes = 0;
   #writing = 0;
 
   constructor(write: WriteBatch<Row, Result>, options: GroupCommitOptions<Row>) {
@@ -51,7 +54,12 @@ export class GroupCommit<Row, Result> {
    * @throws the store's error; the row may then still have been written.
    */
   async add(row: Row): Promise<Result> {
-    if (this.#waiting.length >= this.#options.waitingMax) throw new GroupCommitFull();
+    const { waitingMax, waitingBytesMax, bytesOf } = this.#options;
+    const bytes = bytesOf(row);
+    const isFull = this.#waiting.length >= waitingMax || this.#waitingBytes + bytes > waitingBytesMax;
+    // One row always fits: otherwise a heavy one would never be written at all.
+    if (isFull && this.#waiting.length > 0) throw new GroupCommitFull();
+    this.#waitingBytes += bytes;
     return await new Promise((resolve, reject) => {
       this.#waiting.push({ row, resolve, reject });
       // Requests that were read in the same turn of the event loop get the chance to come along.
@@ -77,7 +85,13 @@ export class GroupCommit<Row, Result> {
       bytes += this.#options.bytesOf(row);
       return index > 0 && (index >= this.#options.rowsMax || bytes > this.#options.bytesMax);
     });
-    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
+    return this.#take(end === -1 ? this.#waiting.length : end);
+  }
+
+  #take(count: number): readonly Waiting<Row, Result>[] {
+    const taken = this.#waiting.splice(0, count);
+    for (const { row } of taken) this.#waitingBytes -= this.#options.bytesOf(row);
+    return taken;
   }
 
   async #writeTogether(batch: readonly Waiting<Row, Result>[]): Promise<void> {
@@ -95,7 +109,8 @@ export class GroupCommit<Row, Result> {
       }
       for (const waiting of batch) waiting.reject(error);
       // The store itself is in trouble: whoever waits behind this batch would only wait for the same answer.
-      if (!this.#options.isRowToBlame(error)) for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
+      if (!this.#options.isRowToBlame(error))
+        for (const waiting of this.#take(this.#waiting.length)) waiting.reject(error);
     }
   }
 }

@@ -198,6 +198,7 @@ interface OutboxTable {
   failure: string | null;
   history: Json;
   request_id: string | null;
+  asked_at: Instant | null;
   created_at: Generated<Instant>;
 }
 
