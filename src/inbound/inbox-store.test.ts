@@ -131,24 +131,6 @@ describe('who is speaking', () => {
   });
 });
 
-describe('two processes that meet the same newcomers', () => {
-  it('never wait for each other in a circle, in whatever order they heard of them', async () => {
-    const stores = [new InboxStore(database.db), new InboxStore(database.db)];
-
-    for (let round = 0; round < 20; round += 1) {
-      const people = Array.from({ length: 30 }, (_, index) =>
-        phone(`55119700${String(round * 30 + index).padStart(5, '0')}`),
-      );
-      const [forwards = [], backwards = []] = await Promise.all([
-        stores[0]?.record(people.map((person) => said(person))),
-        stores[1]?.record(people.toReversed().map((person) => said(person))),
-      ]);
-
-      expect(forwards.map((it) => it.conversationId)).toEqual(backwards.toReversed().map((it) => it.conversationId));
-    }
-  });
-});
-
 describe('raw bytes', () => {
   it('are kept exactly, each with its own event', async () => {
     const inbox = new InboxStore(database.db);
