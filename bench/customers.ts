@@ -15,4 +15,3 @@ export function questionOf(index: number): string {
 }
 
 /** After so many questions they begin again. */
-export const QUESTIONS_IN_TURN = QUESTIONS.length;

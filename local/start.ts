@@ -1,6 +1,5 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { Redis } from 'ioredis';
 import { DEMO_COMPANY } from '../sandbox/demo/company.ts';
 import { pause } from '../src/platform/time.ts';
 import { makeDemo } from './demo.ts';
@@ -174,17 +173,7 @@ async function openRedis(): Promise<Opened> {
     if (!isEnding)
       process.stderr.write('Redis ended. The workers go on without it, more slowly, until the next start.\n');
   });
-  await assertUsable(redis.url);
   return redis;
-}
-
-async function assertUsable(url: string): Promise<void> {
-  const redis = new Redis(url, { maxRetriesPerRequest: 1 });
-  try {
-    await redis.ping();
-  } finally {
-    redis.disconnect();
-  }
 }
 
 function sandboxEnvironment(

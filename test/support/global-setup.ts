@@ -5,8 +5,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Pool } from 'pg';
 import { startEmbeddedPostgres } from '../../local/embedded-postgres.ts';
 import { startLocalRedis } from '../../local/local-redis.ts';
-import { MIGRATIONS } from '../../migrations/migrations.ts';
-import { migrateUp } from '../../src/platform/migrator.ts';
+import { runMigrations } from '../../local/run-migrations.ts';
 import { servers } from './servers.ts';
 
 /**
@@ -45,9 +44,5 @@ async function migrate(url: string): Promise<void> {
   await admin.destroy();
   const template = new URL(url);
   template.pathname = '/plantao_template';
-  const db = new Kysely<unknown>({
-    dialect: new PostgresDialect({ pool: new Pool({ connectionString: template.href, max: 1 }) }),
-  });
-  await migrateUp(db, MIGRATIONS);
-  await db.destroy();
+  await runMigrations(template.href);
 }
