@@ -13,5 +13,3 @@ const QUESTIONS = DEMO_CUSTOMERS.flatMap((customer) => customer.examples);
 export function questionOf(index: number): string {
   return QUESTIONS[index % QUESTIONS.length] ?? '';
 }
-
-/** After so many questions they begin again. */
