@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Ground } from './ground.ts';
 import type { Program } from './program.ts';
+import { cpuSeconds } from './processes.ts';
 import { median, milliseconds } from './report.ts';
 import type { Section } from './report.ts';
 import { Street } from './street.ts';
@@ -17,10 +18,21 @@ const PREPARED_PER_SECOND = 12_000;
 const RATIO_MIN = 0.4;
 const P99_MAX_MS = 50;
 
-const Run = z.object({ requests: z.int(), refused: z.int(), perSecond: z.number(), p50: z.number(), p99: z.number() });
-type Run = z.infer<typeof Run>;
+const Drive = z.object({
+  requests: z.int(),
+  refused: z.int(),
+  perSecond: z.number(),
+  p50: z.number(),
+  p99: z.number(),
+});
+
+interface Run extends z.infer<typeof Drive> {
+  /** Of the server's own process, for one webhook. */
+  readonly cpuMicroseconds: number;
+}
 
 interface Server {
+  readonly program: Program;
   readonly url: string;
   readonly targets: readonly { url: string; secret: string }[];
 }
@@ -51,7 +63,7 @@ export async function measureIntake(ground: Ground): Promise<Section> {
 async function startBare(program: Program): Promise<Server> {
   const secret = 'a-secret-of-the-bench';
   const { url } = await program.ask('start', { secret }, z.object({ url: z.string() }));
-  return { url, targets: [{ url, secret }] };
+  return { program, url, targets: [{ url, secret }] };
 }
 
 async function openChannels(street: Street): Promise<Server> {
@@ -61,12 +73,14 @@ async function openChannels(street: Street): Promise<Server> {
     const { url, secret } = await street.channel(tenantId, `canal-${index}`);
     targets.push({ url, secret });
   }
-  return { url: targets[0]?.url ?? '', targets };
+  return { program: street.service, url: targets[0]?.url ?? '', targets };
 }
 
-async function drive(load: Program, { url, targets }: Server, seconds: number): Promise<Run> {
+async function drive(load: Program, { program, url, targets }: Server, seconds: number): Promise<Run> {
   await load.ask('prepare', { targets, count: PREPARED_PER_SECOND * seconds }, z.unknown());
-  return await load.ask('run', { url, connections: CONNECTIONS, seconds }, Run);
+  const before = cpuSeconds(program.pid);
+  const run = await load.ask('run', { url, connections: CONNECTIONS, seconds }, Drive);
+  return { ...run, cpuMicroseconds: ((cpuSeconds(program.pid) - before) * 1_000_000) / run.requests };
 }
 
 async function verify(street: Street, done: { sent: number; runs: readonly Run[] }): Promise<string[]> {
@@ -93,13 +107,14 @@ function sectionOf(runs: { bare: readonly Run[]; product: readonly Run[] }, prob
     share.toFixed(2),
     milliseconds(it.p50),
     milliseconds(it.p99),
+    `${it.cpuMicroseconds.toFixed(0)} µs`,
     String(it.refused),
   ];
   return {
     title: `Intake, durable: ${CONNECTIONS} connections, medians of ${ROUNDS} interleaved rounds of ${SECONDS} s`,
     tables: [
       {
-        head: ['server', 'webhooks/s', 'ratio', 'p50', 'p99', 'not 2xx'],
+        head: ['server', 'webhooks/s', 'ratio', 'p50', 'p99', 'CPU each', 'not 2xx'],
         rows: [
           row('bare Express 5 + raw body + HMAC, nothing kept', bare, 1),
           row('the service: signature, shape, one commit on disk', product, ratio),
@@ -133,5 +148,6 @@ function summary(runs: readonly Run[]): Run {
     perSecond: middle((run) => run.perSecond),
     p50: middle((run) => run.p50),
     p99: middle((run) => run.p99),
+    cpuMicroseconds: middle((run) => run.cpuMicroseconds),
   };
 }

@@ -4,14 +4,17 @@ import { currentContext } from './platform/context.ts';
 import type { Logger } from './platform/logger.ts';
 import { createQueue } from './platform/queue.ts';
 import type { RedisHealth } from './platform/redis.ts';
+import { monotonicMs } from './platform/time.ts';
 import type { ConversationId, DocumentId } from './vocabulary/ids.ts';
 import type { JobData } from './vocabulary/jobs.ts';
 
 /**
- * Rings that may be on their way to Redis at once. Beyond that there is a flood, and they are dropped: the workers are busy
- * anyway, the sweeper finds the work, and intake keeps its processor for accepting.
+ * Rings that may be on their way to Redis at once, and rings of one process in a second: more than several workers can
+ * answer. Beyond either there is a flood, and they are dropped: the workers are busy anyway, the sweeper finds the work,
+ * and intake keeps its processor for accepting [measured: a ring costs a quarter of a webhook].
  */
 const UNDER_WAY_MAX = 200;
+const PER_SECOND_MAX = 1_000;
 
 /**
  * Tells the workers that there is something to do.
@@ -26,6 +29,8 @@ export class Bell {
   readonly #health: RedisHealth;
   readonly #log: Logger;
   readonly #underWay = new Set<Promise<unknown>>();
+  #second = 0;
+  #rungInSecond = 0;
 
   constructor(redis: Redis, health: RedisHealth, log: Logger) {
     this.#turns = createQueue('take-turn', redis, log);
@@ -79,13 +84,20 @@ export class Bell {
   }
 
   #ring(add: () => Promise<unknown>): void {
-    if (!this.#health.isUp || this.#underWay.size >= UNDER_WAY_MAX) return;
+    if (!this.#health.isUp || this.#underWay.size >= UNDER_WAY_MAX || this.#isFlood()) return;
     const ringing = add()
       .catch((error: unknown) => {
         this.#log.debug({ err: error }, 'A bell could not be rung; the sweeper will find the work');
       })
       .finally(() => this.#underWay.delete(ringing));
     this.#underWay.add(ringing);
+  }
+
+  #isFlood(): boolean {
+    const second = Math.floor(monotonicMs() / 1_000);
+    if (second !== this.#second) [this.#second, this.#rungInSecond] = [second, 0];
+    this.#rungInSecond += 1;
+    return this.#rungInSecond > PER_SECOND_MAX;
   }
 }
 

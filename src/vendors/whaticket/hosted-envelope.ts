@@ -58,8 +58,12 @@ const MessageObject = z.object({
 /** What a ticket went through, as opposed to what somebody said in it. */
 const TICKET_ACTION = /^(?:end|close|closed|fechado|ticket\b.*)$/i;
 
+/** An envelope of this shape has one of these; asking first saves every other shape the whole reading. */
+const MARKS = new Set(['mensagem', 'acao', 'action']);
+
 /** True for the shape of the hosted forks: a message, or something that happened to a ticket. */
 export function isHostedEnvelope(body: JsonObject): boolean {
+  if (!Object.keys(body).some((key) => MARKS.has(key.toLowerCase()))) return false;
   const lower = lowerCased(body);
   const { acao, action } = HostedEnvelope.parse(lower);
   const saysTicket = ['chamadoid', 'acao', 'ticketdata', 'chamado'].some((key) => lower[key] !== undefined);
