@@ -1,17 +1,24 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import { createTestDatabase } from '../../test/support/database.ts';
 import type { TestDatabase } from '../../test/support/database.ts';
+import { until } from '../../test/support/until.ts';
+import { blindIndex, derivedUuid } from '../platform/crypto.ts';
 import { Secret } from '../platform/secret.ts';
 import { ChannelStore } from '../tenants/channel-store.ts';
 import { TenantStore } from '../tenants/tenant-store.ts';
 import type { Channel, TenantKeys } from '../tenants/tenants.ts';
 import type { Address, ReceivedEvent } from '../vocabulary/message.ts';
+import type { Schema } from '../vocabulary/schema.ts';
+import { addressKey } from './inbound.ts';
 import { InboxStore } from './inbox-store.ts';
 import type { InboxRow } from './inbox-store.ts';
 
 let database: TestDatabase;
 let channel: Channel;
+let otherChannel: Channel;
 let keys: TenantKeys;
 
 beforeAll(async () => {
@@ -21,15 +28,18 @@ beforeAll(async () => {
   const bakery = await tenants.create({ slug: 'padaria', name: 'Padaria da Vila' });
   keys = await tenants.keysOf(bakery.id);
   const channels = new ChannelStore(db, (id) => tenants.keysOf(id));
-  channel = await db.transaction().execute((tx) =>
-    channels.create(tx, bakery.id, {
-      name: 'Principal',
-      profile: 'launcherbr',
-      baseUrl: 'http://127.0.0.1:9',
-      credentials: { token: 'token-da-conexao' },
-      webhook: { kind: 'hmac', secrets: ['um-segredo-bem-comprido'] },
-    }),
-  );
+  const create = (name: string): Promise<Channel> =>
+    db.transaction().execute((tx) =>
+      channels.create(tx, bakery.id, {
+        name,
+        profile: 'launcherbr',
+        baseUrl: 'http://127.0.0.1:9',
+        credentials: { token: 'token-da-conexao' },
+        webhook: { kind: 'hmac', secrets: ['um-segredo-bem-comprido'] },
+      }),
+    );
+  channel = await create('Principal');
+  otherChannel = await create('Encomendas');
 });
 
 afterAll(() => database.close());
@@ -130,6 +140,106 @@ describe('who is speaking', () => {
     expect(kept).toHaveLength(1);
   });
 });
+
+/** Rows that another transaction has inserted and not committed yet; whoever inserts them too has to wait for it. */
+type Pending = 'contact_alias' | 'conversation';
+
+describe.each<Pending>(['contact_alias', 'conversation'])('two batches with the same newcomers', (table) => {
+  it(`never wait for each other in a circle over a ${table}`, async () => {
+    const people = await newcomers(table);
+    const [first, middle, last] = people;
+    const inOrder = batch([first, middle, last]);
+    // On another channel they have the same addresses and other conversations, whose order would hide that of the addresses.
+    const crossed = batch([last, middle, first], table === 'conversation' ? channel : otherChannel);
+
+    const done = await whileInserting(table, middle, async (released) => {
+      const both = [inOrder, crossed].map((rows) => new InboxStore(database.db).record(rows));
+      await until(async () => (await waitingForLocks()) === 2);
+      released();
+      return await Promise.all(both);
+    });
+
+    expect(done.flat().every(({ isNew }) => isNew)).toBe(true);
+  });
+});
+
+/** Three people in the order of the key by which the table's rows are inserted, known to the tables before it. */
+async function newcomers(table: Pending): Promise<readonly [Newcomer, Newcomer, Newcomer]> {
+  const made = Array.from({ length: 3 }, (_, index) => newcomer(`55119${randomInt(10_000_000, 99_999_999)}${index}`));
+  const keyOf = (it: Newcomer): string =>
+    ({ contact_alias: it.index.toString('base64'), conversation: it.conversationId })[table];
+  const [first, middle, last] = made.toSorted((left, right) => (keyOf(left) < keyOf(right) ? -1 : 1));
+  if (first === undefined || middle === undefined || last === undefined) throw new Error('There are three');
+  for (const it of made) {
+    await insertContact(database.db, it);
+    if (table === 'conversation') await insertAlias(database.db, it);
+  }
+  return [first, middle, last];
+}
+
+type Newcomer = ReturnType<typeof newcomer>;
+
+function newcomer(number: string) {
+  const key = addressKey(phone(number), channel.id);
+  const contactId = derivedUuid(keys.ids, `contact|${key}`);
+  const conversationId = derivedUuid(keys.ids, `conversation|${channel.id}|${contactId}`);
+  return { number, contactId, conversationId, index: blindIndex(keys.index, key) };
+}
+
+/** A batch is inserted in the order of its dedupe keys, where nothing else orders it. */
+function batch(people: readonly Newcomer[], on = channel): readonly InboxRow[] {
+  const name = randomUUID();
+  return people.map(({ number }, index) => ({ ...said(phone(number)), channel: on, dedupeKey: `${name}-${index}` }));
+}
+
+async function whileInserting<Result>(
+  table: Pending,
+  person: Newcomer,
+  work: (released: () => void) => Promise<Result>,
+): Promise<Result> {
+  const held = Promise.withResolvers<undefined>();
+  const free = Promise.withResolvers<undefined>();
+  const holding = database.db.transaction().execute(async (tx) => {
+    if (table === 'contact_alias') await insertAlias(tx, person);
+    if (table === 'conversation') await insertConversation(tx, person);
+    held.resolve(undefined);
+    await free.promise;
+    throw new Error('taken back');
+  });
+  await held.promise;
+  const done = work(() => {
+    free.resolve(undefined);
+  });
+  await expect(holding).rejects.toThrow('taken back');
+  return await done;
+}
+
+async function insertContact(db: Kysely<Schema>, { contactId }: Newcomer): Promise<void> {
+  await db.insertInto('contact').values({ id: contactId, tenant_id: channel.tenantId }).execute();
+}
+
+async function insertAlias(db: Kysely<Schema>, { contactId, index }: Newcomer): Promise<void> {
+  const values = { tenant_id: channel.tenantId, kind: 'phone', blind_index: index, contact_id: contactId } as const;
+  await db
+    .insertInto('contact_alias')
+    .values({ ...values, sealed_address: Buffer.alloc(0) })
+    .execute();
+}
+
+async function insertConversation(db: Kysely<Schema>, { contactId, conversationId }: Newcomer): Promise<void> {
+  const values = { tenant_id: channel.tenantId, channel_id: channel.id, contact_id: contactId };
+  await db
+    .insertInto('conversation')
+    .values({ id: conversationId, ...values })
+    .execute();
+}
+
+async function waitingForLocks(): Promise<number> {
+  const { rows } = await sql<{ waiting: number }>`
+    select count(*)::integer as waiting from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
+  return rows[0]?.waiting ?? 0;
+}
 
 describe('raw bytes', () => {
   it('are kept exactly, each with its own event', async () => {
