@@ -5,7 +5,7 @@ import type { ServiceConfig } from './config.ts';
 import { applyMessageChange } from './conversation/message-changes.ts';
 import { reviveTurn } from './conversation/ownership-store.ts';
 import { applyDeliveryStatus } from './delivery/delivery-status.ts';
-import { reviveReply } from './delivery/outbox-store.ts';
+import { reviveReply } from './delivery/reply-store.ts';
 import { createHttpApp } from './http-app.ts';
 import { InboxStore } from './inbound/inbox-store.ts';
 import type { InboxRow, Recorded } from './inbound/inbox-store.ts';

@@ -1,49 +1,45 @@
-import { randomUUID } from 'node:crypto';
-import pLimit from 'p-limit';
-import { openBase, openDatabase } from './composition.ts';
-import type { Base, Opening } from './composition.ts';
+import type { ChildProcess } from 'node:child_process';
+import { openBase } from './composition.ts';
+import type { Base } from './composition.ts';
+import { openTurns } from './compose-turns.ts';
+import type { Turns } from './compose-turns.ts';
 import type { WorkerConfig } from './config.ts';
-import { commitTurn } from './conversation/commit-turn.ts';
-import { ContextCache } from './conversation/context-cache.ts';
-import { emptyContext, newEpisode, remember } from './conversation/conversation-context.ts';
-import { ConversationStore } from './conversation/conversation-store.ts';
-import { opensEpisode } from './conversation/conversation.ts';
-import { LeaseKeeper } from './conversation/lease-keeper.ts';
+import { LEASE_MS } from './conversation/conversation-store.ts';
 import { changeOwner } from './conversation/ownership-store.ts';
-import { takeTurn } from './conversation/take-turn.ts';
-import type { TurnNeeds } from './conversation/take-turn.ts';
+import type { Manner } from './conversation/take-turn.ts';
 import { DeliveryRunner } from './delivery/delivery-runner.ts';
-import { deliverMessages, SEND_TIMEOUT_MS } from './delivery/deliver-messages.ts';
+import { SEND_TIMEOUT_MS } from './delivery/delivery.ts';
+import { deliverMessages } from './delivery/deliver-messages.ts';
 import type { DeliverNeeds } from './delivery/deliver-messages.ts';
 import { GuardedGateway } from './delivery/guarded-gateway.ts';
 import { OutboxStore } from './delivery/outbox-store.ts';
-import { findForgottenDocuments, findPassages, indexDocument } from './knowledge/passage-store.ts';
+import { findForgottenDocuments, indexDocument } from './knowledge/passage-store.ts';
 import type { Health } from './platform/health.ts';
 import { createHttpClient } from './platform/http-client.ts';
 import { Lifecycle } from './platform/lifecycle.ts';
 import type { Logger } from './platform/logger.ts';
-import { Secret } from './platform/secret.ts';
-import { SharedCooldown } from './platform/shared-cooldown.ts';
-import { systemClock } from './platform/time.ts';
+import { monotonicMs, systemClock } from './platform/time.ts';
 import { BacklogMeter } from './recovery/backlog.ts';
-import { recordDeadLetter } from './recovery/dead-letters.ts';
+import { recordDeadLetter, resolveDeadLetter } from './recovery/dead-letters.ts';
+import { findViolations } from './recovery/promise.ts';
 import { purgeRawBytes } from './recovery/purge-raw-bytes.ts';
+import { Quarantine } from './recovery/quarantine.ts';
 import { Sweeper } from './recovery/sweeper.ts';
-import { GeminiClient } from './vendors/gemini/gemini-client.ts';
-import { OpenAiCompatibleClient } from './vendors/openai-compatible/openai-compatible-client.ts';
+import { Watchdog } from './recovery/watchdog.ts';
+import type { WatchdogNeeds } from './recovery/watchdog.ts';
 import { createWhaticketGateway } from './vendors/whaticket/whaticket-client.ts';
+import { handoffRequested } from './vocabulary/events.ts';
 import type { ConversationId, DocumentId } from './vocabulary/ids.ts';
-import type { Model } from './vocabulary/model.ts';
 
 const WORKER_POOL = { name: 'worker', connectionsMax: 12, queryTimeoutMs: 4_000, acquireTimeoutMs: 3_000 };
-/** Leases are renewed here, so that a pool that is all taken does not cost a process its leases. */
-const LEASE_POOL = { name: 'lease', connectionsMax: 1, queryTimeoutMs: 2_000, acquireTimeoutMs: 1_000 };
 
 const GATEWAY_HTTP = { timeoutMs: SEND_TIMEOUT_MS, responseBytesMax: 65_536, connectionsMax: 100 };
-const MODEL_RESPONSE_BYTES_MAX = 4 * 1_048_576;
 const DELIVERIES_AT_ONCE = 100;
-/** A model of one's own often wants no key; the header is then sent empty. */
-const NO_KEY = Secret.of('');
+
+/** From the deadline of a turn to the end of its lease, and then some. */
+const PROMISE_MARGIN_MS = 15_000;
+/** From the deadline of a turn to its end, also when it hangs and its lease is taken from it. */
+const SUSPECT_MARGIN_MS = 15_000;
 
 /** What workers do. None of these rejects: what goes wrong is recorded, and somebody tries again. */
 export interface Work {
@@ -51,20 +47,41 @@ export interface Work {
   readonly deliver: (id: ConversationId) => Promise<void>;
   readonly indexDocument: (id: DocumentId) => Promise<void>;
   readonly sweeper: Sweeper;
+  readonly watchdog: Watchdog;
+  /** What a watchdog looks at and does, here. */
+  readonly promise: Omit<WatchdogNeeds, 'monotonicMs' | 'log'>;
   /** Turns stop waiting for models, so that the process can end soon; their messages stay for the next one. */
   readonly hurry: () => void;
   readonly health: Health;
   readonly closing: Lifecycle;
 }
 
-/** A worker process: turns, deliveries, knowledge, and the sweeper that needs no queue. */
-export async function composeWork(config: WorkerConfig, log: Logger): Promise<Work> {
+/**
+ * A worker process: turns, deliveries, knowledge, and the sweeper and the watchdog that need no queue.
+ *
+ * @param fork starts the process in which suspects run alone. Without it they run here, one at a time.
+ */
+export async function composeWork(config: WorkerConfig, log: Logger, fork?: () => ChildProcess): Promise<Work> {
   const opening = { config, closing: new Lifecycle(log), log };
   const { closing } = opening;
   const base = await openBase(opening, WORKER_POOL);
   const outbox = new OutboxStore(base.db);
   const deliveries = openDeliveries(config, base, outbox);
-  const turns = openTurns(config, { opening, base, deliveries });
+  const ringDelivery = (id: ConversationId): void => {
+    deliveries.ring(id);
+  };
+  const turns = openTurns(config, { opening, base, ringDelivery });
+  const quarantine = new Quarantine({
+    fork,
+    takeHere: (id, manner) => turns.takeAside(id, { manner, alone: true }),
+    ringDelivery,
+    turnMsMax: config.turnDeadlineMs + SUSPECT_MARGIN_MS,
+    log,
+  });
+  const takeTurn = async (id: ConversationId): Promise<void> => {
+    // Who came for a suspect need not wait for it: there may be a line.
+    if ((await turns.take(id)) === 'suspect') void quarantine.take(id, 'model');
+  };
   const index = async (id: DocumentId): Promise<void> => {
     await indexDocument(base.db, id).catch((error: unknown) => {
       log.error({ err: error, documentId: id }, 'A document could not be indexed; it will be tried again');
@@ -76,7 +93,10 @@ export async function composeWork(config: WorkerConfig, log: Logger): Promise<Wo
     findTurns: (options) => turns.store.findForgotten({ ...options, coalesceMaxMs: config.coalescing.maxMs }),
     findDeliveries: (options) => outbox.findForgotten(options),
     findDocuments: (olderThanMs) => findForgottenDocuments(base.db, olderThanMs),
-    takeTurn: turns.take,
+    // It finds a suspect again until it was taken, so it waits.
+    takeTurn: async (id) => {
+      if ((await turns.take(id)) === 'suspect') await quarantine.take(id, 'model');
+    },
     deliver,
     indexDocument: index,
     purge: () => purgeRawBytes(base.db),
@@ -87,8 +107,44 @@ export async function composeWork(config: WorkerConfig, log: Logger): Promise<Wo
     it.close();
   });
   closing.keep('sweeper', sweeper, (it) => it.close());
+  const promise = promiseOf(config, { base, turns, quarantine, deliver });
+  const watchdog = new Watchdog({ ...promise, monotonicMs, log });
+  closing.keep('watchdog', watchdog, (it) => it.close());
+  closing.keep('quarantine', quarantine, (it) => it.close());
+  const hurry = (): void => {
+    turns.hurry();
+    void quarantine.close();
+  };
   const { health } = base;
-  return { takeTurn: turns.take, deliver, indexDocument: index, sweeper, hurry: turns.hurry, health, closing };
+  return { takeTurn, deliver, indexDocument: index, sweeper, watchdog, promise, hurry, health, closing };
+}
+
+interface PromiseParts {
+  readonly base: Base;
+  readonly turns: Turns;
+  readonly quarantine: Quarantine;
+  readonly deliver: (id: ConversationId) => Promise<void>;
+}
+
+function promiseOf(config: WorkerConfig, { base, turns, quarantine, deliver }: PromiseParts): Work['promise'] {
+  const ordinary = {
+    coalesceMaxMs: config.coalescing.maxMs,
+    answeredWithinMs: config.turnDeadlineMs + LEASE_MS + PROMISE_MARGIN_MS,
+  };
+  return {
+    findViolations: () => findViolations(base.db, ordinary),
+    takeTurn: async (id: ConversationId, manner: Manner) => {
+      if ((await turns.takeAside(id, { manner, alone: false })) === 'suspect') void quarantine.take(id, manner);
+    },
+    deliver,
+    callPerson: async (conversationId) => {
+      const reason = 'delivery-failed';
+      const { moved } = await base.db
+        .transaction()
+        .execute((tx) => changeOwner(tx, { conversationId, to: 'human', handoff: 'waiting', reason }));
+      if (moved) handoffRequested(base.log, { conversationId, reason });
+    },
+  };
 }
 
 function openDeliveries(config: WorkerConfig, base: Base, outbox: OutboxStore): DeliveryRunner {
@@ -114,6 +170,7 @@ function openDeliveries(config: WorkerConfig, base: Base, outbox: OutboxStore): 
     },
     recordDeadLetter: (tx, { outboxId, ...letter }) =>
       recordDeadLetter(tx, { ...letter, stage: 'delivery', subjectId: outboxId, payload: { outboxId } }, log),
+    resolveDeadLetter,
     ringDelivery: (id, delayMs) => {
       deliveries.ring(id, delayMs);
     },
@@ -122,91 +179,4 @@ function openDeliveries(config: WorkerConfig, base: Base, outbox: OutboxStore): 
   };
   const deliveries = new DeliveryRunner((id) => deliverMessages(needs, id), DELIVERIES_AT_ONCE, log);
   return closing.keep('deliveries', deliveries, (it) => it.close());
-}
-
-interface TurnParts {
-  readonly opening: Opening;
-  readonly base: Base;
-  readonly deliveries: DeliveryRunner;
-}
-
-function openTurns(config: WorkerConfig, { opening, base, deliveries }: TurnParts) {
-  const { closing, db, tenants, bell, log } = base;
-  const holder = randomUUID();
-  const store = new ConversationStore(db);
-  const leases = new LeaseKeeper(new ConversationStore(openDatabase(opening, LEASE_POOL)), holder, log);
-  closing.keep('leases', leases, (it) => {
-    it.close();
-  });
-  const contexts = new ContextCache(base.redis, base.redisHealth, config.contextTtlSeconds);
-  const options = { holder, coalesceMaxMs: config.coalescing.maxMs };
-  const needs: TurnNeeds = {
-    conversations: {
-      openTurn: (id) => store.openTurn(id, options),
-      reopenTurn: (turn) => store.reopenTurn(turn),
-      commitTurn: (turn, commit) => commitTurn(db, turn, commit),
-      releaseTurn: (turn) => store.releaseTurn(turn),
-      releaseFailedTurn: (turn, retryInMs) => store.releaseFailedTurn(turn, retryInMs),
-      postponeTurn: (turn, ms) => store.postponeTurn(turn, ms),
-      takeBack: (turn) => store.takeBack(turn),
-    },
-    leases,
-    knowledge: { find: (tenantId, question) => findPassages(db, tenantId, question) },
-    contextOf: async (turn) => {
-      const known =
-        (await contexts.find(turn.conversationId, turn.knownUpTo)) ??
-        remember(emptyContext(), await store.readPast(turn), turn.knownUpTo);
-      return opensEpisode(turn) ? newEpisode(known) : known;
-    },
-    saveContext: (id, context) => contexts.save(id, context),
-    tenantOf: (id) => tenants.get(id),
-    setAside: async ({ conversationId, tenantId, messages, attempts }, reason) => {
-      const payload = { messageIds: messages.map((message) => message.id), attempts };
-      const letter = { tenantId, stage: 'turn', subjectId: conversationId, conversationId, reason, payload } as const;
-      await db.transaction().execute((tx) => recordDeadLetter(tx, letter, log));
-    },
-    models: openModels(config, base),
-    ringTurn: (id, delayMs) => {
-      bell.ringTurn(id, delayMs);
-    },
-    ringDelivery: (id) => {
-      deliveries.ring(id);
-    },
-    turnDeadlineMs: config.turnDeadlineMs,
-    log,
-  };
-  const limit = pLimit(config.concurrency);
-  const shutdown = new AbortController();
-  const take = async (id: ConversationId): Promise<void> => {
-    await limit(() => takeTurn(needs, id, shutdown.signal)).catch((error: unknown) => {
-      log.error({ err: error, conversationId: id }, 'A turn could not be taken; the sweeper will find it');
-    });
-  };
-  const hurry = (): void => {
-    shutdown.abort(new Error('The process is ending'));
-  };
-  return { store, take, hurry };
-}
-
-function openModels(config: WorkerConfig, { redis, redisHealth, closing, log }: Base): readonly Model[] {
-  const cooldown = new SharedCooldown({ memory: redis, health: redisHealth, log });
-  const limits = { timeoutMs: config.modelTimeoutMs, callsMax: config.concurrency * 2 };
-  const models: (Model & { close(): void })[] = [];
-  if (config.gemini !== undefined) models.push(new GeminiClient({ cooldown, log }, { ...config.gemini, ...limits }));
-  if (config.fallbackModel !== undefined) {
-    const { apiKey = NO_KEY, ...fallback } = config.fallbackModel;
-    const http = createHttpClient({
-      privateHosts: config.outboundPrivateHosts,
-      timeoutMs: limits.timeoutMs,
-      responseBytesMax: MODEL_RESPONSE_BYTES_MAX,
-      connectionsMax: limits.callsMax,
-    });
-    models.push(new OpenAiCompatibleClient({ http, cooldown, log }, { ...fallback, apiKey, ...limits }));
-  }
-  for (const model of models) {
-    closing.keep(model.name, model, (it) => {
-      it.close();
-    });
-  }
-  return models;
 }

@@ -49,6 +49,8 @@ export interface Dialect {
 export interface ModelServerOptions {
   readonly port?: number;
   readonly host?: string;
+  /** What it says to whatever is not scripted; unless told, what the passages of the prompt say. */
+  readonly think?: typeof composeReply;
 }
 
 /** Requests remembered for assertions; a load test makes many more. */
@@ -70,6 +72,7 @@ export class ModelServer {
   #next: (ScriptedAnswer | Fault)[] = [];
   #hugeBytesSent = 0;
   #url = '';
+  #think = composeReply;
 
   constructor(dialect: Dialect) {
     this.#dialect = dialect;
@@ -81,6 +84,7 @@ export class ModelServer {
   }
 
   async listen(options: ModelServerOptions): Promise<void> {
+    this.#think = options.think ?? composeReply;
     this.#server.listen(options.port ?? 0, options.host ?? '127.0.0.1');
     await once(this.#server, 'listening');
     const { address, port, family } = this.#server.address() as AddressInfo;
@@ -193,7 +197,7 @@ export class ModelServer {
     const prompt = this.#dialect.prompt(request);
     const composed =
       scripted === undefined
-        ? composeReply(prompt.system, prompt.lastUserText)
+        ? this.#think(prompt.system, prompt.lastUserText)
         : {
             reply: scripted.text,
             confidence: scripted.confidence ?? 0.9,

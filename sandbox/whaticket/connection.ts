@@ -152,6 +152,7 @@ export class Connection {
       ack: event.isFromUs ? 2 : 0,
       mediaType: event.kind,
       createdAt: event.at.toISOString(),
+      read: event.isFromUs,
     });
   }
 }

@@ -18,6 +18,10 @@ export interface ForkRules {
   readonly sendFailed: Answer;
   /** How often the text goes through the template engine. */
   readonly renderings: 0 | 1 | 2;
+  /** Whether a send to a number is kept in the customer's ticket, which it marks as read. */
+  readonly keepsSendsInTicket: boolean;
+  /** Whether looking at a ticket marks it as read; else only where the look asks for it. */
+  readonly marksReadByLooking: boolean;
   readonly accepted: Answer;
 }
 
@@ -46,6 +50,8 @@ const LAUNCHERBR: ForkRules = {
   sessionDown: NOT_INITIALIZED,
   sendFailed: GENERIC,
   renderings: 2,
+  keepsSendsInTicket: true,
+  marksReadByLooking: true,
   accepted: { status: 200, body: { mensagem: 'Mensagem enviada' } },
 };
 
@@ -63,6 +69,8 @@ export const FORK_RULES: Readonly<Record<GatewayProfile, ForkRules>> = {
     sessionDown: NOT_INITIALIZED,
     sendFailed: error(400, 'ERR_SENDING_WAPP_MSG'),
     renderings: 1,
+    keepsSendsInTicket: true,
+    marksReadByLooking: true,
     accepted: { status: 200 },
   },
   launcherbr: LAUNCHERBR,
@@ -76,6 +84,8 @@ export const FORK_RULES: Readonly<Record<GatewayProfile, ForkRules>> = {
     notOnWhatsApp: TICKETZ_INTERNAL,
     sendFailed: TICKETZ_INTERNAL,
     renderings: 0,
+    keepsSendsInTicket: false,
+    marksReadByLooking: false,
     accepted: { status: 200, body: { mensagem: 'Message added to queue' } },
   },
   /** Known from clients of these services alone. */

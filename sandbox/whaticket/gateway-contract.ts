@@ -1,9 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Secret } from '../../src/platform/secret.ts';
 import type { FailureCode } from '../../src/vocabulary/failures.ts';
 import { Failure } from '../../src/vocabulary/failures.ts';
-import type { Gateway, GatewayConnection, GatewayProfile } from '../../src/vocabulary/gateway.ts';
+import type { Gateway, GatewayConnection, GatewayProfile, Recipient } from '../../src/vocabulary/gateway.ts';
 import { normalisedText } from '../../src/vocabulary/message.ts';
+import type { Connection } from './connection.ts';
 import { WhaticketStandIn } from './whaticket-stand-in.ts';
 
 export interface GatewayContract {
@@ -14,6 +15,8 @@ export interface GatewayContract {
   readonly notOnWhatsApp: FailureCode;
   /** What becomes of a 200 that says nothing: where success has no body, there is nothing to miss. */
   readonly garbage: FailureCode | 'sent';
+  /** Which sends can be found again in the customer's ticket, by a user of the gateway. */
+  readonly readsBack: 'all' | 'in-ticket' | 'none';
 }
 
 const PHONE = '5511988887777';
@@ -23,8 +26,13 @@ const TOKEN = 'token-da-conexao';
 /** The slow answer comes well after the client has given up. */
 const SLOW_MS = 3_000;
 
-/** Every fork's send, by whoever implements it: what was sent is sent once, and what was not is said not to be. */
-export function describeGatewayContract({ profile, gateway, ...expected }: GatewayContract): void {
+/** Every fork's send and read-back, by whoever implements it: what was sent is sent once, and what was not is said not to be. */
+export function describeGatewayContract(contract: GatewayContract): void {
+  describeSending(contract);
+  describeReadingBack(contract);
+}
+
+function describeSending({ profile, gateway, ...expected }: GatewayContract): void {
   describe(`the gateway to a ${profile} Whaticket`, () => {
     let whaticket: WhaticketStandIn;
     beforeAll(async () => {
@@ -156,6 +164,149 @@ export function describeGatewayContract({ profile, gateway, ...expected }: Gatew
     });
   });
 }
+
+/** Which of its ways a fork has; the others say that they have none. */
+function describeReadingBack({ profile, gateway, readsBack }: GatewayContract): void {
+  describe(`what was sent through a ${profile} Whaticket, read back`, () => {
+    let whaticket: WhaticketStandIn;
+    let suporte: Connection;
+    beforeEach(async () => {
+      whaticket = await WhaticketStandIn.start();
+      const webhook = { url: 'http://127.0.0.1:9/', shape: 'W1', auth: { kind: 'hmac', secret: 'x' } } as const;
+      suporte = whaticket.addConnection({ name: 'Suporte', profile, token: TOKEN, echoes: false, webhook });
+      await anaWrites();
+    });
+    afterEach(() => whaticket.close());
+
+    /** Nobody listens for the webhook; the ticket has the message all the same. */
+    async function anaWrites(): Promise<void> {
+      await expect(suporte.customerWrites({ phone: PHONE, name: 'Ana', text: 'Quanto custa?' })).rejects.toThrow();
+    }
+
+    const ana: Recipient = { addresses: [{ kind: 'phone', value: PHONE }], ticketId: undefined };
+    const inTicket: Recipient = { addresses: [{ kind: 'ticket', value: '4711' }], ticketId: undefined };
+    const never = new AbortController().signal;
+
+    function connection(changes: Partial<GatewayConnection> = {}): GatewayConnection {
+      const login = { email: whaticket.login.email, password: Secret.of(whaticket.login.password) };
+      const baseUrl = whaticket.url;
+      return { profile, baseUrl, token: Secret.of(TOKEN), login, connectionId: undefined, ...changes };
+    }
+
+    async function say(recipient: Recipient, ...texts: readonly string[]): Promise<void> {
+      for (const text of texts) await gateway.sendText(connection(), { ...recipient, text }, never);
+    }
+
+    async function heardBack(recipient: Recipient, to = connection()): Promise<readonly string[] | undefined> {
+      return (await gateway.readBack(to, recipient, never))?.map(({ text }) => text);
+    }
+
+    async function failureOf(recipient: Recipient, to = connection()): Promise<unknown> {
+      return await gateway.readBack(to, recipient, never).then(() => 'read', outcomeOf);
+    }
+
+    it(readsBack === 'all' ? 'is there, in its order' : 'is not to be found when it went to a number', async () => {
+      await say(ana, 'Custa R$ 8,00.', 'Use {{name}}');
+
+      const texts = await heardBack(ana);
+
+      expect(texts?.map(normalisedText)).toEqual(readsBack === 'all' ? ['Custa R$ 8,00.', 'Use {{name}}'] : undefined);
+      if (readsBack !== 'all') expect(whaticket.looks).toBe(0);
+    });
+
+    it('is not looked for where no user of the gateway is known', async () => {
+      expect(await heardBack(ana, connection({ login: undefined }))).toBeUndefined();
+      expect([whaticket.logins, whaticket.looks]).toEqual([0, 0]);
+    });
+
+    if (readsBack === 'none') return;
+
+    it('is there when it was said in the ticket', async () => {
+      await say(inTicket, 'Custa R$ 8,00.');
+
+      expect(await heardBack(inTicket)).toEqual(['Custa R$ 8,00.']);
+    });
+
+    it('has an id of its own and the age that the gateway gives it', async () => {
+      await say(inTicket, 'Bom dia', 'Bom dia');
+
+      const said = (await gateway.readBack(connection(), inTicket, never)) ?? [];
+
+      expect(new Set(said.map(({ providerMessageId }) => providerMessageId)).size).toBe(2);
+      for (const { saidMsAgo } of said) expect(Math.abs(saidMsAgo)).toBeLessThan(WHOLE_SECONDS_MS);
+    });
+
+    it('costs the unread badge, except where the fork asks first', async () => {
+      await say(inTicket, 'Custa R$ 8,00.');
+      await anaWrites();
+      const before = whaticket.unreadOf(suporte, PHONE);
+
+      await heardBack(inTicket);
+
+      expect([before, whaticket.unreadOf(suporte, PHONE)]).toEqual([1, profile === 'ticketz' ? 1 : 0]);
+    });
+
+    it('is read by a user whose token has run out, who logs in again', async () => {
+      await heardBack(inTicket);
+      whaticket.expireLogins();
+
+      expect(await heardBack(inTicket)).toEqual([]);
+      expect(whaticket.logins).toBe(2);
+    });
+
+    it.each([
+      ['session-down', 'GATEWAY_SESSION_DOWN'],
+      ['throttled', 'GATEWAY_THROTTLED'],
+      ['drop-before-accepting', 'GATEWAY_OUTCOME_UNKNOWN'],
+    ] as const)('fails where looking fails: %s is %s', async (mode, code) => {
+      whaticket.lookFaults.set({ mode });
+
+      expect(await failureOf(inTicket)).toBe(code);
+    });
+
+    it('fails where the user cannot log in', async () => {
+      const login = { email: whaticket.login.email, password: Secret.of('errada') };
+
+      expect(await failureOf(inTicket, connection({ login }))).toBe('GATEWAY_CREDENTIALS_REFUSED');
+    });
+
+    it('is nothing where the answer makes no sense', async () => {
+      whaticket.lookFaults.set({ mode: 'garbage' });
+
+      expect(await heardBack(inTicket)).toEqual([]);
+    });
+
+    if (readsBack === 'in-ticket') return;
+
+    it('is found by the number where no ticket is known, with or without its ninth digit', async () => {
+      await say(ana, 'Custa R$ 8,00.');
+      const short = { ...ana, addresses: [{ kind: 'phone', value: PHONE.replace('119', '11') }] } as const;
+
+      expect(await heardBack(short)).toEqual(['Custa R$ 8,00.']);
+    });
+
+    it('is not looked for under a number that has no ticket, nor one of somebody else', async () => {
+      const bia = { ...ana, addresses: [{ kind: 'phone', value: '5521988887777' }] } as const;
+
+      expect(await heardBack(bia)).toBeUndefined();
+      expect(whaticket.looks).toBe(0);
+    });
+
+    it('is not looked for where the number has tickets on two connections, unless we know ours', async () => {
+      const webhook = { url: 'http://127.0.0.1:9/', shape: 'W1', auth: { kind: 'hmac', secret: 'x' } } as const;
+      const vendas = whaticket.addConnection({ name: 'Vendas', profile, token: 'outro', echoes: false, webhook });
+      await expect(vendas.customerWrites({ phone: PHONE, text: 'Oi' })).rejects.toThrow();
+      await say(ana, 'Custa R$ 8,00.');
+
+      expect(await heardBack(ana)).toBeUndefined();
+      expect(await heardBack(ana, connection({ connectionId: '1' }))).toEqual(['Custa R$ 8,00.']);
+      expect(await heardBack(ana, connection({ connectionId: '2' }))).toEqual([]);
+    });
+  });
+}
+
+/** What was said just now may be this old, or so much younger than nothing, by a clock of whole seconds. */
+const WHOLE_SECONDS_MS = 5_000;
 
 function outcomeOf(error: unknown): unknown {
   return error instanceof Failure ? error.code : error;

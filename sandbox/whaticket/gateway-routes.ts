@@ -17,6 +17,7 @@ import {
 import type { Answer, ForkRules } from './fork-rules.ts';
 import { renderMustache } from './mustache.ts';
 import type { SentMessages } from './sent-messages.ts';
+import { QUEUE } from './tickets.ts';
 import type { Ticket, Tickets } from './tickets.ts';
 import type { Person } from './webhook-shapes.ts';
 
@@ -24,6 +25,8 @@ import type { Person } from './webhook-shapes.ts';
 export interface GatewayState {
   readonly login: { readonly email: string; readonly password: string };
   readonly faults: Faults;
+  /** What goes wrong when somebody looks at a ticket. */
+  readonly lookFaults: Faults;
   readonly sent: SentMessages;
   readonly tickets: Tickets;
   /** By token. */
@@ -33,6 +36,7 @@ export interface GatewayState {
   /** Ends what still waits when everything closes. */
   readonly closing: AbortSignal;
   readonly newUserToken: () => string;
+  readonly looked: () => void;
   readonly echo: (connection: Connection, person: Person, text: string) => void;
 }
 
@@ -50,8 +54,12 @@ export function gatewayRoutes(state: GatewayState): Express {
     logIn(state, req, res);
   });
   app.post('/messages/:ticketId', (req, res) => sendInTicket(state, req, res));
-  app.get('/messages/:ticketId', (req, res) => {
-    showMessages(state, req, res);
+  app.get('/messages/:ticketId', (req, res) => showMessages(state, req, res));
+  app.get('/tickets', (req, res) => {
+    showTickets(state, req, res);
+  });
+  app.get('/queue', (req, res) => {
+    if (isLoggedIn(state, req, res)) answer(res, { status: 200, body: [QUEUE] });
   });
   app.get('/whatsapp/', (req, res) => {
     showConnections(state, req, res);
@@ -121,14 +129,18 @@ async function sendInTicket(state: GatewayState, req: Request, res: Response): P
 /** What is left to do about a fault once the message has been accepted. */
 type FaultAfterwards = 'none' | 'drop' | 'garbage' | 'dealt-with';
 
-async function meetFault(state: GatewayState, fork: ForkRules, res: Response): Promise<FaultAfterwards> {
-  const fault = state.faults.take();
+async function meetFault(
+  { faults, closing }: Pick<GatewayState, 'faults' | 'closing'>,
+  fork: ForkRules,
+  res: Response,
+): Promise<FaultAfterwards> {
+  const fault = faults.take();
   switch (fault.mode) {
     case 'none':
       return 'none';
     case 'slow':
       try {
-        await pause(fault.delayMs ?? 5_000, state.closing);
+        await pause(fault.delayMs ?? 5_000, closing);
       } catch {
         return 'dealt-with';
       }
@@ -186,12 +198,15 @@ function deliver(state: GatewayState, { connection, ticket, text, isByTicket }: 
     text,
     ...(isByTicket && { ticketId: ticket.id }),
   });
+  const isKept = isByTicket || FORK_RULES[connection.profile].keepsSendsInTicket;
+  if (isKept) state.tickets.markAsRead(ticket);
   if (connection.echoes) {
     state.echo(connection, person, text);
     return;
   }
+  if (!isKept) return;
   const createdAt = at.toISOString();
-  const record = { id: newMessageId(), body: text, fromMe: true, ack: 2, mediaType: 'text', createdAt };
+  const record = { id: newMessageId(), body: text, fromMe: true, ack: 2, mediaType: 'text', createdAt, read: true };
   state.tickets.record(ticket, record);
 }
 
@@ -230,20 +245,48 @@ function logIn(state: GatewayState, req: Request, res: Response): void {
   answer(res, { status: 200, body: { token, user: { id: 1, name: 'Bot', email, profile: 'admin', queues: [] } } });
 }
 
-function showMessages(state: GatewayState, req: Request, res: Response): void {
-  if (!isLoggedIn(state, req, res)) return;
+/** The newest page, oldest first. Who looks has read it, whether they meant to or not. */
+async function showMessages(state: GatewayState, req: Request, res: Response): Promise<void> {
+  state.looked();
   const ticket = state.tickets.find(Number(req.params.ticketId));
+  const connection = [...state.connections.values()].find((it) => it.name === ticket?.connectionName);
+  const fork = FORK_RULES[connection?.profile ?? 'launcherbr'];
+  const fault = await meetFault({ faults: state.lookFaults, closing: state.closing }, fork, res);
+  if (fault === 'dealt-with' || !isLoggedIn(state, req, res)) return;
   if (ticket === undefined) {
     answer(res, NO_TICKET);
     return;
   }
-  const { id, person, messages } = ticket;
-  const contact = { name: person.name, number: person.phone ?? person.lid };
-  const shown = messages.map((message) => ({ ...message, ticketId: id, isDeleted: false, read: true }));
-  answer(res, {
+  const shown = ticket.messages.map((message) => ({ ...message, ticketId: ticket.id, isDeleted: false }));
+  if (fork.marksReadByLooking || req.query.markAsRead === 'true') state.tickets.markAsRead(ticket);
+  finish(res, fault, {
     status: 200,
-    body: { count: shown.length, messages: shown, ticket: { id, status: 'open', contact }, hasMore: false },
+    body: { count: shown.length, messages: shown, ticket: ticketRow(state, ticket), hasMore: false },
   });
+}
+
+/** Without the ids of queues it shows only what is in none. */
+function showTickets(state: GatewayState, req: Request, res: Response): void {
+  if (!isLoggedIn(state, req, res)) return;
+  const { queueIds: given, searchParam } = req.query;
+  const queueIds: unknown = typeof given === 'string' ? JSON.parse(given) : [];
+  const found = state.tickets
+    .search(textOf(searchParam))
+    .filter(({ queueId }) => Array.isArray(queueIds) && queueIds.includes(queueId));
+  const tickets = found.map((ticket) => ticketRow(state, ticket));
+  answer(res, { status: 200, body: { tickets, count: tickets.length, hasMore: false } });
+}
+
+function ticketRow(state: GatewayState, { id, queueId, person, messages, connectionName, updatedAt }: Ticket): unknown {
+  return {
+    id,
+    status: 'open',
+    queueId,
+    updatedAt,
+    unreadMessages: messages.filter(({ read }) => !read).length,
+    whatsappId: [...state.connections.values()].findIndex(({ name }) => name === connectionName) + 1,
+    contact: { name: person.name, number: person.phone ?? person.lid },
+  };
 }
 
 function showConnections(state: GatewayState, req: Request, res: Response): void {

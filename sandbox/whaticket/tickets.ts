@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { systemClock } from '../../src/platform/time.ts';
 import { canonicalAddress } from '../../src/vocabulary/message.ts';
 import type { Person } from './webhook-shapes.ts';
 
@@ -10,16 +11,23 @@ export interface TicketMessage {
   readonly ack: number;
   readonly mediaType: string;
   readonly createdAt: string;
+  /** False only for what a customer wrote and nobody has looked at. */
+  read: boolean;
 }
+
+/** Every ticket is in a queue, as where a company has any: a list that does not ask for the queue by its id is empty. */
+export const QUEUE = { id: 3, name: 'Suporte' };
 
 /** The thread with one contact on one connection. As in the SaaS forks, one row for ever. */
 export interface Ticket {
   readonly id: number;
   readonly connectionName: string;
+  readonly queueId: number;
   /** What is known of the contact by now. */
   person: Person;
   /** The newest page. */
   readonly messages: TicketMessage[];
+  updatedAt: string;
 }
 
 /** More contacts than a load test has. The ones heard from longest ago get another ticket. */
@@ -37,11 +45,28 @@ export class Tickets {
     return this.#byId.get(id);
   }
 
+  findOf(connectionName: string, person: Person): Ticket | undefined {
+    const keys = keysOf(connectionName, person);
+    return keys.map((key) => this.#byContact.get(key)).find((ticket) => ticket !== undefined);
+  }
+
+  /** Those that a search for a part of the contact's number finds, the one that changed last first. */
+  search(part: string): readonly Ticket[] {
+    const found = [...this.#byId.values()].filter(({ person }) => person.phone?.includes(part) === true);
+    return found.toSorted((left, right) => right.updatedAt.localeCompare(left.updatedAt));
+  }
+
   /** The contact's ticket, opened if there is none. What is learnt about the contact is kept. */
   open(connectionName: string, person: Person): Ticket {
     const keys = keysOf(connectionName, person);
-    const known = keys.map((key) => this.#byContact.get(key)).find((ticket) => ticket !== undefined);
-    const ticket = known ?? { id: (this.#lastId += 1), connectionName, person, messages: [] };
+    const ticket = this.findOf(connectionName, person) ?? {
+      id: (this.#lastId += 1),
+      connectionName,
+      queueId: QUEUE.id,
+      person,
+      messages: [],
+      updatedAt: systemClock.now().toISOString(),
+    };
     ticket.person = {
       phone: ticket.person.phone ?? person.phone,
       lid: ticket.person.lid ?? person.lid,
@@ -54,7 +79,13 @@ export class Tickets {
 
   record(ticket: Ticket, message: TicketMessage): void {
     ticket.messages.push(message);
+    ticket.updatedAt = systemClock.now().toISOString();
     if (ticket.messages.length > MESSAGES_MAX) ticket.messages.shift();
+  }
+
+  /** The customer sees blue ticks, and the agents' badge is gone. */
+  markAsRead(ticket: Ticket): void {
+    for (const message of ticket.messages) message.read = true;
   }
 }
 

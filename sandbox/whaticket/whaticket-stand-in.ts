@@ -29,11 +29,14 @@ export interface StandInOptions {
  * A Whaticket: an HTTP server with the API of the forks, and customers who write.
  *
  * It speaks the real wire in both directions, so that whatever works with it works with the forks as far as their source
- * tells. What it does not have: queues, tags, notes, users beyond one, and media bytes.
+ * tells. What it does not have: queues beyond one, tags, notes, users beyond one, and media bytes.
  */
 export class WhaticketStandIn {
   readonly url: string;
+  /** Of sending, and of the line itself. */
   readonly faults: Faults;
+  /** Of looking at a ticket. */
+  readonly lookFaults = new Faults(() => undefined);
   /** The one user who can log in. */
   readonly login = { email: 'bot@whaticket.test', password: 'senha-do-bot' };
   /** Numbers that nobody has. */
@@ -42,6 +45,8 @@ export class WhaticketStandIn {
   lostWebhooks = 0;
   /** How often a user has logged in. */
   logins = 0;
+  /** How often somebody has looked at a ticket, with or without success. */
+  looks = 0;
   readonly #server: Server;
   readonly #sent: SentMessages;
   readonly #connections: Map<string, Connection>;
@@ -74,6 +79,7 @@ export class WhaticketStandIn {
     const app = gatewayRoutes({
       login: this.login,
       faults: this.faults,
+      lookFaults: this.lookFaults,
       sent: this.#sent,
       tickets: this.#tickets,
       connections: this.#connections,
@@ -83,6 +89,9 @@ export class WhaticketStandIn {
       newUserToken: () => {
         this.logins += 1;
         return randomBytes(24).toString('base64url');
+      },
+      looked: () => {
+        this.looks += 1;
       },
       echo: (connection, person, text) => {
         connection.echo(person, text).catch(() => {
@@ -130,6 +139,12 @@ export class WhaticketStandIn {
   /** Resolves when so many messages have been sent since the start, to this phone if one is given. */
   async waitForSent(count: number, options: { phone?: string; timeoutMs: number }): Promise<SentMessage[]> {
     return await this.#sent.waitFor(count, options);
+  }
+
+  /** How many messages of this customer nobody has looked at: the badge that an agent sees. */
+  unreadOf(connection: Connection, phone: string): number {
+    const ticket = this.#tickets.findOf(connection.name, { phone });
+    return ticket?.messages.filter(({ read }) => !read).length ?? 0;
   }
 
   /** Lets every user's token run out, as after 15 minutes. */

@@ -35,6 +35,7 @@ async function turnOf(phone: string): Promise<Turn> {
   const turn = await store.openTurn(ConversationId.parse(id), {
     holder: '7c9e6679-7425-40de-944b-e07fc1f90ae7',
     coalesceMaxMs: 0,
+    purpose: 'answer',
   });
   if ('none' in turn) throw new Error(`There is no turn: ${turn.none}`);
   return turn;

@@ -48,7 +48,7 @@ export async function commitTurn(db: Kysely<Schema>, turn: Turn, commit: TurnCom
   const newerAllowed = commit.evenIfNewer ? sql`true` : sql`not exists (${newerThan(turn, commit)})`;
   const { rows } = await sql<{ held: boolean; known_up_to: string | null; more: boolean }>`
     with held as (
-      update conversation set lease_owner = null, lease_until = null, attempts = 0, ${ownerColumns(turn, decision)}
+      update conversation set lease_owner = null, lease_until = null, attempts = 0, deaths = 0, ${ownerColumns(turn, decision)}
        where id = ${turn.conversationId} and fence = ${turn.fence} and epoch = ${turn.epoch}
          and lease_owner is not null and ${newerAllowed}
          and not exists (

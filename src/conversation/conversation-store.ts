@@ -14,10 +14,17 @@ export const RENEW_EVERY_MS = 1_500;
 export const MESSAGES_PER_TURN = 50;
 /** What is read back to rebuild a context. More would not fit into it. */
 const MESSAGES_REMEMBERED = 60;
+/**
+ * Deaths of processes after which a turn is not tried any more: one among other turns, which may be anybody's fault, and
+ * two alone, because one of them may be somebody's kill -9.
+ */
+export const DEATHS_MAX = 3;
 /** Why there is no turn to take right now. */
 export type NoTurn =
   | { readonly none: 'nothing-to-answer' }
   | { readonly none: 'busy' }
+  /** Its last holder died or froze, perhaps because of it: it is taken in a process where it is alone. */
+  | { readonly none: 'suspect' }
   | { readonly none: 'not-due'; readonly dueInMs: number };
 
 export interface OpenOptions {
@@ -25,6 +32,8 @@ export interface OpenOptions {
   readonly holder: string;
   /** The age of the oldest unanswered bubble at which nobody waits for the rest of a burst any longer. */
   readonly coalesceMaxMs: number;
+  /** `answer` leaves suspects alone; `answer-alone` takes them too; `give-up` takes them unread, to call a person. */
+  readonly purpose: 'answer' | 'answer-alone' | 'give-up';
 }
 
 /**
@@ -43,21 +52,25 @@ export class ConversationStore {
   /**
    * Takes the lease, if there is something due to answer and nobody else holds it, and reads the mailbox.
    *
-   * The attempt is written with the lease: a process that dies in the middle of a turn leaves its mark.
+   * The attempt is written with the lease. Whoever ends a turn takes their name off the lease, however it ended, so a lease
+   * that has ended and still names somebody is the mark of a process that died or froze: {@link DIED}.
    */
   async openTurn(id: ConversationId, options: OpenOptions): Promise<Turn | NoTurn> {
     const { rows } = await sql<LeasedRow>`
       with leased as (
-        update conversation set fence = fence + 1, lease_owner = ${options.holder}, attempts = attempts + 1,
+        update conversation set fence = fence + 1, lease_owner = ${options.holder},
+               attempts = case when lease_owner is null then attempts + 1 else greatest(attempts, 1) end,
+               deaths = deaths + ${DIED},
                lease_until = clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
          where id = ${id} and (lease_until is null or lease_until < clock_timestamp())
+           and (${options.purpose !== 'answer'} or deaths + ${DIED} = 0 or deaths + ${DIED} >= ${DEATHS_MAX})
            and exists (
              select from message where conversation_id = ${id} and author = 'customer' and settled_at is null
              having max(answer_after) <= clock_timestamp()
                  or min(received_at) + ${options.coalesceMaxMs} * interval '1 millisecond' <= clock_timestamp())
         returning *
       )
-      select ${TURN_COLUMNS}, ${MESSAGE_COLUMNS}
+      select ${TURN_COLUMNS}, ${messageColumns(options.purpose)}
         from leased c, ${LAST_KNOWN}, lateral (${mailbox(sql`c.id`)}) m
        order by m.said_at, m.seq`.execute(this.#db);
     return turnFromRows(rows) ?? (await this.#whyNot(id, options));
@@ -66,7 +79,7 @@ export class ConversationStore {
   /** The mailbox again, under a lease that is still held; undefined when it is not. */
   async reopenTurn(turn: Turn): Promise<Turn | undefined> {
     const { rows } = await sql<LeasedRow>`
-      select ${TURN_COLUMNS}, ${MESSAGE_COLUMNS}
+      select ${TURN_COLUMNS}, ${messageColumns('answer')}
         from conversation c, ${LAST_KNOWN}, lateral (${mailbox(sql`c.id`)}) m
        where c.id = ${turn.conversationId} and c.fence = ${turn.fence} and c.epoch = ${turn.epoch}
          and c.lease_until > clock_timestamp()
@@ -87,7 +100,15 @@ export class ConversationStore {
     return new Set(rows.map((row) => row.id));
   }
 
-  /** Ends a lease without a decision. The turn ended by itself, so nobody is suspected of having died. */
+  /** Gives leases back that their turns could not, or would not: the process lives, so nothing is suspected of it. */
+  async giveBackLeases(holder: string, held: readonly { conversationId: string; fence: string }[]): Promise<void> {
+    await sql`
+      update conversation c set lease_owner = null, lease_until = null
+        from unnest(${held.map((it) => it.conversationId)}::uuid[], ${held.map((it) => it.fence)}::bigint[]) as held (id, fence)
+       where c.id = held.id and c.fence = held.fence and c.lease_owner = ${holder}`.execute(this.#db);
+  }
+
+  /** Ends a lease without a decision, because the process ends or another owner came. A suspect stays one. */
   async releaseTurn(turn: Turn): Promise<void> {
     await this.#release(turn, sql`lease_until = null, attempts = 0`);
   }
@@ -159,17 +180,19 @@ export class ConversationStore {
   }
 
   async #whyNot(id: ConversationId, options: OpenOptions): Promise<NoTurn> {
-    const { rows } = await sql<{ due_in_ms: number | null; busy_ms: number | null }>`
+    const { rows } = await sql<{ due_in_ms: number | null; busy_ms: number | null; suspect: boolean | null }>`
       select extract(epoch from least(max(m.answer_after), min(m.received_at) + ${options.coalesceMaxMs} * interval '1 millisecond')
                - clock_timestamp())::float8 * 1000 as due_in_ms,
-             extract(epoch from max(c.lease_until) - clock_timestamp())::float8 * 1000 as busy_ms
+             extract(epoch from max(c.lease_until) - clock_timestamp())::float8 * 1000 as busy_ms,
+             bool_or(c.lease_owner is not null or c.deaths > 0) as suspect
         from conversation c join message m on m.conversation_id = c.id and m.author = 'customer' and m.settled_at is null
        where c.id = ${id}`.execute(this.#db);
-    const { due_in_ms: dueInMs, busy_ms: busyMs } = rows[0] ?? { due_in_ms: null, busy_ms: null };
+    const { due_in_ms: dueInMs = null, busy_ms: busyMs = null, suspect = null } = rows[0] ?? {};
     if (dueInMs === null) return { none: 'nothing-to-answer' };
     if (dueInMs > 0) return { none: 'not-due', dueInMs };
-    // The lease may have ended between the two statements; "busy" is then a wake too many, never one too few.
-    return busyMs !== null && busyMs > 0 ? { none: 'busy' } : { none: 'not-due', dueInMs: 0 };
+    if (busyMs !== null && busyMs > 0) return { none: 'busy' };
+    // The lease may have ended between the two statements: a wake too many then, never one too few.
+    return suspect === true && options.purpose === 'answer' ? { none: 'suspect' } : { none: 'not-due', dueInMs: 0 };
   }
 }
 
@@ -178,7 +201,7 @@ const Kind = z.enum(MESSAGE_KINDS);
 const OwnerKind = z.enum(['bot', 'human', 'nobody']);
 
 const TURN_COLUMNS = sql`
-  c.id, c.tenant_id, c.channel_id, c.contact_id, c.owner, c.owner_lapses_at, c.epoch, c.fence, c.attempts,
+  c.id, c.tenant_id, c.channel_id, c.contact_id, c.owner, c.owner_lapses_at, c.epoch, c.fence, c.attempts, c.deaths,
   c.unsure_in_a_row, c.episode_started_at, last_known.seq as known_up_to, last_known.said_at as last_said_at,
   clock_timestamp() as now,
   (select count(*) from message p where p.tenant_id = c.tenant_id and p.conversation_id = c.id and p.author = 'customer'
@@ -188,8 +211,16 @@ const TURN_COLUMNS = sql`
   (select count(*) from turn t where t.tenant_id = c.tenant_id and t.conversation_id = c.id
       and t.finished_at > now() - interval '10 minutes' and t.outcome in ('replied', 'asked-back')) as turns_last_ten_minutes`;
 
-const MESSAGE_COLUMNS = sql`
-  m.id as message_id, m.kind, m.text, m.quoted_text, m.said_at, m.received_at, m.request_id`;
+/** 1 where the lease has ended without having been given back, else 0. */
+const DIED = sql`(lease_owner is not null)::int`;
+
+/** What has killed process after process is not even read: only who it is from and when counts for giving up. */
+function messageColumns(purpose: OpenOptions['purpose']): RawBuilder<unknown> {
+  const isUnread = purpose === 'give-up' ? sql`true` : sql`c.deaths >= ${sql.lit(DEATHS_MAX)}`;
+  return sql`m.id as message_id, m.kind, m.said_at, m.received_at, m.request_id,
+    case when ${isUnread} then null else m.text end as text,
+    case when ${isUnread} then null else m.quoted_text end as quoted_text`;
+}
 
 /** The newest message that is part of the past. */
 const LAST_KNOWN = sql`lateral (
@@ -207,6 +238,7 @@ interface LeasedRow {
   epoch: number;
   fence: string;
   attempts: number;
+  deaths: number;
   unsure_in_a_row: number;
   episode_started_at: Date;
   known_up_to: string;
@@ -247,6 +279,7 @@ function turnFromRows(rows: readonly LeasedRow[]): Turn | undefined {
     epoch: row.epoch,
     fence: row.fence,
     attempts: row.attempts,
+    deaths: row.deaths,
     unsureInARow: row.unsure_in_a_row,
     messages: rows.map(messageFromRow),
     knownUpTo: row.known_up_to,

@@ -40,8 +40,10 @@ export interface Turn {
   readonly epoch: number;
   /** Proves that the lease is still ours: it grows with every lease. */
   readonly fence: string;
-  /** Leases taken since the last turn that ended by itself, this one included. More than one means that somebody died. */
+  /** Tries since the last turn that ended well, this one included. A try whose process died is not one: see `deaths`. */
   readonly attempts: number;
+  /** Processes that have died or frozen over these messages. The first had other turns as well, the later ones only this. */
+  readonly deaths: number;
   readonly unsureInARow: number;
   /** In provider order: by the provider's time, then by arrival. Never empty. */
   readonly messages: readonly UnansweredMessage[];

@@ -8,6 +8,7 @@ import { LeaseKeeper, LeaseLost } from './lease-keeper.ts';
 class Leases {
   readonly asked: (readonly string[])[] = [];
   readonly lost = new Set<string>();
+  readonly givenBack: string[] = [];
   isDown = false;
 
   async renewLeases(_holder: string, held: readonly { conversationId: string }[]): Promise<ReadonlySet<string>> {
@@ -16,7 +17,14 @@ class Leases {
     if (this.isDown) return await Promise.reject(new Error('the database is away'));
     return await Promise.resolve(new Set(ids.filter((id) => !this.lost.has(id))));
   }
+
+  async giveBackLeases(_holder: string, held: readonly { conversationId: string }[]): Promise<void> {
+    if (this.isDown) await Promise.reject(new Error('the database is away'));
+    this.givenBack.push(...held.map((it) => it.conversationId));
+  }
 }
+
+const TURN_MS = 60_000;
 
 let leases: Leases;
 let keeper: LeaseKeeper;
@@ -43,8 +51,8 @@ function turn() {
 describe('the leases of a process', () => {
   it('are renewed together, in one question to the database', async () => {
     const [ana, bia] = [turn(), turn()];
-    keeper.hold(ana);
-    keeper.hold(bia);
+    keeper.hold(ana, TURN_MS);
+    keeper.hold(bia, TURN_MS);
 
     await renewals(2);
 
@@ -62,7 +70,7 @@ describe('the leases of a process', () => {
 
   it('are forgotten when their turn ends, and then stop nobody', async () => {
     const ana = turn();
-    const lease = keeper.hold(ana);
+    const lease = keeper.hold(ana, TURN_MS);
     lease.drop();
     leases.lost.add(ana.conversationId);
 
@@ -76,7 +84,7 @@ describe('the leases of a process', () => {
 describe('a lease that somebody else has taken', () => {
   it('stops its turn and no other', async () => {
     const [ana, bia] = [turn(), turn()];
-    const [lost, kept] = [keeper.hold(ana), keeper.hold(bia)];
+    const [lost, kept] = [keeper.hold(ana, TURN_MS), keeper.hold(bia, TURN_MS)];
     leases.lost.add(ana.conversationId);
 
     await renewals(1);
@@ -90,7 +98,7 @@ describe('a lease that somebody else has taken', () => {
 
 describe('a database that does not answer', () => {
   it('stops nothing before the lease can have ended, and everything then', async () => {
-    const lease = keeper.hold(turn());
+    const lease = keeper.hold(turn(), TURN_MS);
     leases.isDown = true;
 
     await renewals(3);
@@ -100,7 +108,7 @@ describe('a database that does not answer', () => {
   });
 
   it('and is back in time costs nothing', async () => {
-    const lease = keeper.hold(turn());
+    const lease = keeper.hold(turn(), TURN_MS);
     leases.isDown = true;
     await renewals(2);
     leases.isDown = false;
@@ -108,5 +116,49 @@ describe('a database that does not answer', () => {
     await renewals(4);
 
     expect(lease.signal.aborted).toBe(false);
+  });
+});
+
+describe('a lease that its turn could not give back', () => {
+  it('is given back as soon as the database answers, so that nobody takes the living for dead', async () => {
+    const ana = turn();
+    const lease = keeper.hold(ana, TURN_MS);
+    leases.isDown = true;
+    lease.owe();
+    await renewals(2);
+    leases.isDown = false;
+
+    await renewals(3);
+
+    expect(leases.givenBack).toEqual([ana.conversationId]);
+  });
+
+  it('is given back also when it was lost to a database that was away for too long', async () => {
+    const ana = turn();
+    keeper.hold(ana, TURN_MS);
+    leases.isDown = true;
+    await renewals(4);
+    leases.isDown = false;
+
+    await renewals(1);
+
+    expect(leases.givenBack).toEqual([ana.conversationId]);
+  });
+});
+
+describe('a turn that hangs', () => {
+  it('keeps its lease until ten seconds after its deadline and no longer, and is told', async () => {
+    const [ana, bia] = [turn(), turn()];
+    const hung = keeper.hold(ana, TURN_MS);
+    const longer = keeper.hold(bia, 2 * TURN_MS);
+
+    await jest.advanceTimersByTimeAsync(TURN_MS + 9_000);
+    expect(hung.signal.aborted).toBe(false);
+    await jest.advanceTimersByTimeAsync(3_000);
+
+    expect(hung.signal.reason).toBeInstanceOf(LeaseLost);
+    expect(leases.givenBack).toEqual([ana.conversationId]);
+    expect(leases.asked.at(-1)).toEqual([bia.conversationId]);
+    expect(longer.signal.aborted).toBe(false);
   });
 });

@@ -6,15 +6,19 @@ import type { Turn } from './conversation.ts';
 
 /** A lease that this process holds. */
 export interface HeldLease {
-  /** Aborts when the lease is no longer ours, or cannot be known to be. */
+  /** Aborts when the lease is no longer ours, cannot be known to be, or has been held for too long. */
   readonly signal: AbortSignal;
+  /** The turn has ended and has given the lease back. */
   drop(): void;
+  /** The turn has ended and could not give the lease back, e.g. because the database is away: it is done as soon as it can be. */
+  owe(): void;
 }
 
 interface Held {
   readonly conversationId: string;
   readonly fence: string;
   readonly lost: AbortController;
+  readonly heldUntil: number;
   renewedAt: number;
 }
 
@@ -26,30 +30,48 @@ export class LeaseLost extends Error {
   }
 }
 
-/** Renews all leases of this process together, and tells each turn the moment it should stop. */
+/** How much longer than its deadline a turn may take: the commit and what follows it. */
+const MARGIN_MS = 10_000;
+
+/**
+ * Renews all leases of this process together, and tells each turn the moment it should stop.
+ *
+ * What a living process loses or gives up it also gives back. Only what a dead one held is left to end by itself, and that
+ * is how the dead are known.
+ */
 export class LeaseKeeper {
-  readonly #store: Pick<ConversationStore, 'renewLeases'>;
+  readonly #store: Pick<ConversationStore, 'renewLeases' | 'giveBackLeases'>;
   readonly #holder: string;
   readonly #log: Logger;
   readonly #held = new Set<Held>();
+  /** To be given back. Each is of a turn that this process has run, so there are never more than it runs in an outage. */
+  readonly #owed = new Set<Held>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(store: Pick<ConversationStore, 'renewLeases'>, holder: string, log: Logger) {
+  constructor(store: Pick<ConversationStore, 'renewLeases' | 'giveBackLeases'>, holder: string, log: Logger) {
     this.#store = store;
     this.#holder = holder;
     this.#log = log;
-    this.#timer = setInterval(() => void this.#renew(), RENEW_EVERY_MS);
+    this.#timer = setInterval(() => void this.#look(), RENEW_EVERY_MS);
   }
 
-  hold(turn: Turn): HeldLease {
+  /** @param turnMs how long the turn may take. A turn that hangs must not keep its conversation for as long as we live. */
+  hold(turn: Turn, turnMs: number): HeldLease {
     const held: Held = {
       conversationId: turn.conversationId,
       fence: turn.fence,
       lost: new AbortController(),
+      heldUntil: monotonicMs() + turnMs + MARGIN_MS,
       renewedAt: monotonicMs(),
     };
     this.#held.add(held);
-    return { signal: held.lost.signal, drop: () => this.#held.delete(held) };
+    return {
+      signal: held.lost.signal,
+      drop: () => this.#held.delete(held),
+      owe: () => {
+        this.#owe(held);
+      },
+    };
   }
 
   get size(): number {
@@ -58,6 +80,15 @@ export class LeaseKeeper {
 
   close(): void {
     clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    for (const held of this.#held) {
+      if (monotonicMs() < held.heldUntil) continue;
+      this.#log.error({ conversationId: held.conversationId }, 'A turn hangs; its lease is taken from it');
+      this.#owe(held);
+    }
+    await Promise.all([this.#renew(), this.#giveBack()]);
   }
 
   async #renew(): Promise<void> {
@@ -73,8 +104,24 @@ export class LeaseKeeper {
     } catch (error) {
       this.#log.warn({ err: error, leases: asked.length }, 'Leases could not be renewed');
       // Nobody can have taken a lease before its end, so until then there is nothing to stop.
-      for (const held of asked) if (monotonicMs() - held.renewedAt >= LEASE_MS) this.#lose(held);
+      for (const held of asked) if (monotonicMs() - held.renewedAt >= LEASE_MS) this.#owe(held);
     }
+  }
+
+  async #giveBack(): Promise<void> {
+    const owed = [...this.#owed];
+    if (owed.length === 0) return;
+    try {
+      await this.#store.giveBackLeases(this.#holder, owed);
+      for (const held of owed) this.#owed.delete(held);
+    } catch (error) {
+      this.#log.warn({ err: error, leases: owed.length }, 'Leases could not be given back');
+    }
+  }
+
+  #owe(held: Held): void {
+    this.#owed.add(held);
+    this.#lose(held);
   }
 
   #lose(held: Held): void {

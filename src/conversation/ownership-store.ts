@@ -123,6 +123,9 @@ async function saveOwner(tx: Tx, { before, change, decision }: Step): Promise<Om
     owner_since: sql<Date>`now()`,
     epoch: before.epoch + 1,
     unsure_in_a_row: 0,
+    // What waited is settled or decided anew, so nothing that comes now is suspected for what came before.
+    deaths: 0,
+    lease_owner: sql<string>`case when lease_until > clock_timestamp() then lease_owner end`,
     ...(before.owner === 'nobody' ? { episode_started_at: sql<Date>`now()` } : {}),
   };
   const row = await tx
@@ -252,6 +255,7 @@ export async function reviveTurn(tx: Tx, conversationId: string, messageIds: rea
       settled_turn_id: null,
       settled_at: null,
       said_at: sql<Date>`clock_timestamp()`,
+      answer_after: sql<Date>`clock_timestamp()`,
     })
     .where('conversation_id', '=', conversationId)
     .where('id', 'in', messageIds)

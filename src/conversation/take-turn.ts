@@ -8,8 +8,8 @@ import type { ConversationId, TenantId } from '../vocabulary/ids.ts';
 import type { CommitOutcome, TurnCommit } from './commit-turn.ts';
 import { remember } from './conversation-context.ts';
 import type { ConversationContext } from './conversation-context.ts';
-import { MESSAGES_PER_TURN } from './conversation-store.ts';
-import type { NoTurn } from './conversation-store.ts';
+import { DEATHS_MAX, MESSAGES_PER_TURN } from './conversation-store.ts';
+import type { NoTurn, OpenOptions } from './conversation-store.ts';
 import { outcomeOf } from './conversation.ts';
 import type { RememberedMessage, Turn } from './conversation.ts';
 import { decideTurn, handOver } from './decide-turn.ts';
@@ -21,7 +21,7 @@ import { phrasesFor } from './phrases.ts';
 /** What a turn needs from the rest of the system, and nothing more. */
 export interface TurnNeeds extends DecideNeeds {
   readonly conversations: {
-    openTurn(id: ConversationId): Promise<Turn | NoTurn>;
+    openTurn(id: ConversationId, purpose: OpenOptions['purpose']): Promise<Turn | NoTurn>;
     reopenTurn(turn: Turn): Promise<Turn | undefined>;
     commitTurn(turn: Turn, commit: TurnCommit): Promise<CommitOutcome>;
     releaseTurn(turn: Turn): Promise<void>;
@@ -29,7 +29,7 @@ export interface TurnNeeds extends DecideNeeds {
     postponeTurn(turn: Turn, ms: number): Promise<void>;
     takeBack(turn: Turn): Promise<void>;
   };
-  readonly leases: { hold(turn: Turn): HeldLease };
+  readonly leases: { hold(turn: Turn, turnMs: number): HeldLease };
   readonly tenantOf: (id: TenantId) => Promise<Tenant>;
   readonly saveContext: (id: ConversationId, context: ConversationContext) => Promise<void>;
   readonly setAside: (turn: Turn, reason: string) => Promise<void>;
@@ -41,21 +41,33 @@ export interface TurnNeeds extends DecideNeeds {
 
 /** Times that a draft is thrown away because the customer went on writing. After that the next turn answers the rest. */
 const REDRAFTS_MAX = 2;
-/** Leases in a row that ended with a dead process or an error of ours. One more, and a person gets the conversation. */
+/** Tries in a row that ended with an error of ours. One more, and a person gets the conversation. */
 const ATTEMPTS_MAX = 3;
 const RETRY_FAILED_MS = 2_000;
+/** For a turn that asks no model. */
+const QUICK_TURN_MS = 10_000;
+
+/** How far a turn goes for its answer: to the models, to the knowledge alone, or straight to a person. */
+export const MANNERS = ['model', 'offline', 'person'] as const;
+export type Manner = (typeof MANNERS)[number];
+
+export interface TurnOptions {
+  readonly manner: Manner;
+  /** Whether this process does nothing else, so that it may take a turn that is suspected of killing its processes. */
+  readonly alone: boolean;
+  /** Aborts when the process should stop waiting for models; the messages then stay for the next process. */
+  readonly shutdown: AbortSignal;
+}
 
 /**
  * Answers everything that waits in a conversation, or decides that a person should.
  *
  * Safe to run again at any point, by any process: the lease lets one run at a time, and the commit does nothing once the
  * lease, the owner or the mailbox has moved.
- *
- * @param shutdown aborts when the process should stop waiting for models; the messages then stay for the next process.
  */
-export async function takeTurn(needs: TurnNeeds, id: ConversationId, shutdown: AbortSignal): Promise<TurnOutcome> {
+export async function takeTurn(needs: TurnNeeds, id: ConversationId, options: TurnOptions): Promise<TurnOutcome> {
   const startedAt = monotonicMs();
-  const opened = await needs.conversations.openTurn(id);
+  const opened = await needs.conversations.openTurn(id, purposeOf(options));
   if ('none' in opened) {
     if (opened.none === 'not-due') needs.ringTurn(id, opened.dueInMs);
     turnFinished(needs.log, { conversationId: id, outcome: opened.none, durationMs: monotonicMs() - startedAt });
@@ -65,12 +77,13 @@ export async function takeTurn(needs: TurnNeeds, id: ConversationId, shutdown: A
   const requestId = opened.messages.at(-1)?.requestId;
   const context = { conversationId: id, tenantId: opened.tenantId, ...(requestId === undefined ? {} : { requestId }) };
   return await withContext(context, async () => {
-    const lease = needs.leases.hold(opened);
+    const turnMs = options.manner === 'model' ? needs.turnDeadlineMs : QUICK_TURN_MS;
+    const lease = needs.leases.hold(opened, turnMs);
     try {
-      const done = await answer(needs, opened, {
-        deadline: startedAt + needs.turnDeadlineMs,
-        signal: AbortSignal.any([lease.signal, shutdown]),
-      });
+      const signal = AbortSignal.any([lease.signal, options.shutdown]);
+      const answering = answer(needs, opened, { deadline: startedAt + turnMs, signal, manner: options.manner });
+      // What hangs in spite of its deadlines must not keep its place among the turns of this process.
+      const done = await Promise.race([answering, rejectedBy(lease.signal)]);
       turnFinished(needs.log, {
         conversationId: id,
         durationMs: monotonicMs() - startedAt,
@@ -79,7 +92,7 @@ export async function takeTurn(needs: TurnNeeds, id: ConversationId, shutdown: A
       });
       return done.outcome;
     } catch (error) {
-      const outcome = await gaveUp(needs, opened, { error, shutdown });
+      const outcome = await gaveUp(needs, opened, { error, lease, shutdown: options.shutdown });
       turnFinished(needs.log, { conversationId: id, outcome, durationMs: monotonicMs() - startedAt });
       return outcome;
     } finally {
@@ -88,22 +101,43 @@ export async function takeTurn(needs: TurnNeeds, id: ConversationId, shutdown: A
   });
 }
 
+function purposeOf({ manner, alone }: TurnOptions): OpenOptions['purpose'] {
+  if (manner === 'person') return 'give-up';
+  return alone ? 'answer-alone' : 'answer';
+}
+
+async function rejectedBy(signal: AbortSignal): Promise<never> {
+  const aborted = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => {
+    aborted.reject(signal.reason);
+  });
+  return await aborted.promise;
+}
+
 interface Done {
   readonly outcome: TurnOutcome;
   readonly rung?: string;
 }
 
-async function answer(needs: TurnNeeds, opened: Turn, time: { deadline: number; signal: AbortSignal }): Promise<Done> {
+interface Answering {
+  readonly deadline: number;
+  readonly signal: AbortSignal;
+  readonly manner: Manner;
+}
+
+async function answer(needs: TurnNeeds, opened: Turn, answering: Answering): Promise<Done> {
   const tenant = await needs.tenantOf(opened.tenantId);
+  const deciding = answering.manner === 'offline' ? { ...needs, models: [] } : needs;
   let turn = opened;
   for (let redrafts = 0; ; redrafts += 1) {
+    const reason = reasonToSetAside(turn, answering.manner);
     const decided =
-      turn.attempts > ATTEMPTS_MAX
-        ? await setAside(needs, turn, tenant)
-        : await decideTurn(needs, { turn, tenant }, time);
+      reason === undefined
+        ? await decideTurn(deciding, { turn, tenant }, answering)
+        : await setAside(needs, { turn, tenant, reason });
     if ('instead' in decided) return await insteadOf(needs, turn, decided);
     // Up to here nothing has happened that another process could not do again.
-    time.signal.throwIfAborted();
+    answering.signal.throwIfAborted();
 
     const committed = await needs.conversations.commitTurn(turn, {
       turnId: newId(TurnId),
@@ -111,7 +145,7 @@ async function answer(needs: TurnNeeds, opened: Turn, time: { deadline: number; 
       trace: { ...decided.trace, rung: decided.rung, redrafts },
       startedAt: turn.now,
       settles: turn.messages.map((message) => message.id),
-      evenIfNewer: redrafts >= REDRAFTS_MAX || turn.messages.length >= MESSAGES_PER_TURN,
+      evenIfNewer: reason !== undefined || redrafts >= REDRAFTS_MAX || turn.messages.length >= MESSAGES_PER_TURN,
     });
     if (committed.committed) {
       await afterCommit(needs, { turn, decided, committed });
@@ -166,29 +200,48 @@ async function insteadOf(
   return { outcome: 'not-due' };
 }
 
-/** A turn that has failed too often is nobody's to try again: it is kept for inspection, and a person takes over. */
-async function setAside(needs: TurnNeeds, turn: Turn, tenant: Tenant): Promise<Decided> {
-  await needs.setAside(turn, 'The turn failed or its process died, several times in a row');
+/** Why this turn is not tried again; undefined when it is. What a person owns is theirs anyway. */
+function reasonToSetAside(turn: Turn, manner: Manner): string | undefined {
+  if (turn.owner === 'human') return undefined;
+  if (turn.deaths >= DEATHS_MAX) return 'Every process that took the turn died, also those where it was alone';
+  if (turn.attempts > ATTEMPTS_MAX) return 'The turn failed several times in a row';
+  return manner === 'person' ? 'Nobody answered in time' : undefined;
+}
+
+/** A turn that is not tried again is kept for inspection, and a person takes over. */
+async function setAside(
+  needs: TurnNeeds,
+  { turn, tenant, reason }: { turn: Turn; tenant: Tenant; reason: string },
+): Promise<Decided> {
+  await needs.setAside(turn, reason);
+  const { attempts, deaths } = turn;
   return {
     conversationId: turn.conversationId,
     context: undefined,
     decision: handOver('turn-failed', phrasesFor(tenant.locale)),
     rung: 'gate',
-    trace: { read: turn.messages.map((message) => message.id), gate: 'set-aside', attempts: turn.attempts },
+    trace: { read: turn.messages.map((message) => message.id), gate: 'set-aside', reason, attempts, deaths },
   };
 }
 
-async function gaveUp(
-  needs: TurnNeeds,
-  turn: Turn,
-  { error, shutdown }: { error: unknown; shutdown: AbortSignal },
-): Promise<TurnOutcome> {
+interface GivingUp {
+  readonly error: unknown;
+  readonly lease: HeldLease;
+  readonly shutdown: AbortSignal;
+}
+
+async function gaveUp(needs: TurnNeeds, turn: Turn, { error, lease, shutdown }: GivingUp): Promise<TurnOutcome> {
   if (error instanceof LeaseLost) return 'overtaken';
-  if (shutdown.aborted) {
-    await needs.conversations.releaseTurn(turn);
-    return 'superseded';
+  try {
+    if (shutdown.aborted) {
+      await needs.conversations.releaseTurn(turn);
+      return 'superseded';
+    }
+    needs.log.error({ err: error }, 'A turn failed; it will be tried again');
+    await needs.conversations.releaseFailedTurn(turn, RETRY_FAILED_MS * turn.attempts);
+  } catch (releaseError) {
+    lease.owe();
+    throw releaseError;
   }
-  needs.log.error({ err: error }, 'A turn failed; it will be tried again');
-  await needs.conversations.releaseFailedTurn(turn, RETRY_FAILED_MS * turn.attempts);
   return 'failed';
 }

@@ -1,58 +1,37 @@
-import { sql } from 'kysely';
-import type { Kysely } from 'kysely';
 import { withContext } from '../platform/context.ts';
-import type { Logger } from '../platform/logger.ts';
 import { fullJitterMs, monotonicMs, pause, systemClock } from '../platform/time.ts';
-import type { Channel, TenantKeys } from '../tenants/tenants.ts';
-import { deliveryAttempted, firstBubbleSent, unknownSendSettled } from '../vocabulary/events.ts';
-import type { HandoffReason } from '../vocabulary/events.ts';
+import type { Channel } from '../tenants/tenants.ts';
+import { deliveryAttempted, firstBubbleSent, sendConfirmedLate, unknownSendSettled } from '../vocabulary/events.ts';
 import { Failure } from '../vocabulary/failures.ts';
 import type { Gateway } from '../vocabulary/gateway.ts';
-import type { ChannelId, ConversationId, OutboxId, TenantId } from '../vocabulary/ids.ts';
+import type { ConversationId } from '../vocabulary/ids.ts';
 import type { Address } from '../vocabulary/message.ts';
-import type { Schema, Tx } from '../vocabulary/schema.ts';
+import { CLAIM_GOOD_FOR_MS, SEND_TIMEOUT_MS } from './delivery.ts';
 import { settleEchoes } from './echo-store.ts';
-import { endReply, openAddresses } from './outbox-store.ts';
+import type { EchoNeeds } from './echo-store.ts';
+import { dropReply, giveUp } from './give-up.ts';
 import type { ClaimedBubble, OpenBubble, OutboxStore } from './outbox-store.ts';
+import { openAddresses } from './sealed-addresses.ts';
+import { settleUnknown } from './settle-unknown.ts';
+import type { SettleUnknownNeeds } from './settle-unknown.ts';
 
 /** What a delivery needs from the rest of the system, and nothing more. */
-export interface DeliverNeeds {
-  readonly db: Kysely<Schema>;
-  readonly outbox: Pick<
-    OutboxStore,
-    'claim' | 'reserveSlot' | 'findHead' | 'markSent' | 'markForRetry' | 'unclaim' | 'markUnknown' | 'resend'
-  >;
+export interface DeliverNeeds extends SettleUnknownNeeds, EchoNeeds {
+  readonly outbox: SettleUnknownNeeds['outbox'] &
+    Pick<OutboxStore, 'claim' | 'reserveSlot' | 'findHead' | 'markSent' | 'markForRetry' | 'unclaim' | 'markUnknown'>;
   readonly gateway: Gateway;
-  readonly channelOf: (id: ChannelId) => Promise<Channel | undefined>;
-  readonly keysOf: (tenantId: TenantId) => Promise<TenantKeys>;
-  /** Gives the conversation to a person, in the caller's transaction. */
-  readonly callPerson: (tx: Tx, id: ConversationId, reason: HandoffReason) => Promise<void>;
-  /** Somebody on our side has answered, seen from an echo, in the caller's transaction. */
-  readonly personAnswered: (tx: Tx, id: ConversationId, tenantId: TenantId) => Promise<void>;
-  readonly recordDeadLetter: (tx: Tx, letter: DeliveryDeadLetter) => Promise<void>;
   /** Rings the delivery of this conversation again. Never throws and never waits. */
   readonly ringDelivery: (id: ConversationId, delayMs: number) => void;
   readonly pacingMs: number;
-  readonly log: Logger;
 }
 
-export interface DeliveryDeadLetter {
-  readonly tenantId: TenantId;
-  readonly conversationId: ConversationId;
-  readonly outboxId: OutboxId;
-  readonly reason: string;
-}
-
-/** One call of a gateway, connection included. */
-export const SEND_TIMEOUT_MS = 10_000;
-/** A claim older than this may have been made before we were frozen; the world may have moved since. */
-const CLAIM_GOOD_FOR_MS = 2_000;
-/** Unconfirmed sends of one text after which it is nobody's to send again, whatever the policy. */
-const RESENDS_MAX = 1;
 const BACKOFF = { baseMs: 1_000, capMs: 60_000 };
-/** Tries to record a confirmed send, and the wait after the first, second … failure: ten seconds in all. */
-const RECORD_ATTEMPTS_MAX = 7;
-const RECORD_RETRY_MS = 500;
+/**
+ * How long it is tried to record a confirmed send, and the wait between two tries. Short and many, because once the database is back the next
+ * sweep finds the row and takes its sender for gone.
+ */
+const RECORD_WITHIN_MS = 30_000;
+const RECORD_RETRY_MS = 250;
 /** Rows looked at in one run; a conversation with more is rung again. */
 const ROWS_PER_RUN = 16;
 
@@ -88,7 +67,10 @@ interface Sending {
 async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending): Promise<Next> {
   const way = await findWay(needs, bubble);
   if (way === 'not-now') return 'stop';
-  if (way === 'none') return await giveUp(needs, { id, row: bubble, reason: 'channel-removed' });
+  if (way === 'none') {
+    await giveUp(needs, { id, row: bubble, reason: 'channel-removed' });
+    return 'go-on';
+  }
   const { channel, addresses } = way;
   if (monotonicMs() - claimedAt > CLAIM_GOOD_FOR_MS) {
     await needs.outbox.unclaim(bubble);
@@ -119,8 +101,9 @@ async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending): Pr
     return await afterFailure(needs, { id, bubble, failure, attempted });
   }
   // Outside of the try: a database that fails now does not make a message unknown that is known to be sent.
-  const isMore = await recordSent(needs, bubble, providerMessageId);
+  const { isMore, wasUnknown } = await recordSent(needs, bubble, providerMessageId);
   attempted('sent');
+  if (wasUnknown) unknownSendSettled(needs.log, { conversationId: id, outboxId: bubble.id, settledBy: 'answer' });
   if (bubble.part === 1 && bubble.askedAt !== undefined) {
     firstBubbleSent((systemClock.now().getTime() - bubble.askedAt.getTime()) / 1_000);
   }
@@ -143,19 +126,20 @@ async function findWay(
   }
 }
 
-/** Tries to keep what the gateway has confirmed, for about as long as the row may say `sending`. */
+/** Tries to keep what the gateway has confirmed, for longer than the row may say `sending`. */
 async function recordSent(
   needs: DeliverNeeds,
   bubble: ClaimedBubble,
   providerMessageId: string | undefined,
-): Promise<boolean> {
+): Promise<{ isMore: boolean; wasUnknown: boolean }> {
+  const giveUpAt = monotonicMs() + RECORD_WITHIN_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await needs.outbox.markSent(bubble, providerMessageId);
     } catch (error) {
-      if (attempt === RECORD_ATTEMPTS_MAX) throw error;
+      if (monotonicMs() > giveUpAt) throw error;
       needs.log.warn({ err: error, outboxId: bubble.id, attempt }, 'A confirmed send could not be recorded yet');
-      await pause(RECORD_RETRY_MS * attempt);
+      await pause(RECORD_RETRY_MS);
     }
   }
 }
@@ -169,7 +153,10 @@ interface Failed {
 
 async function afterFailure(needs: DeliverNeeds, { id, bubble, failure, attempted }: Failed): Promise<Next> {
   if (failure.code === 'GATEWAY_OUTCOME_UNKNOWN') {
-    await needs.outbox.markUnknown({ id: bubble.id, attempts: bubble.attempt }, failure.code);
+    const row = { id: bubble.id, attempts: bubble.attempt };
+    if ((await needs.outbox.markUnknown(row, failure.code, 'alive')) === 'confirmed') {
+      unknownSendSettled(needs.log, { conversationId: id, outboxId: bubble.id, settledBy: 'echo' });
+    }
     attempted('unknown', failure.code);
     return 'go-on';
   }
@@ -182,7 +169,8 @@ async function afterFailure(needs: DeliverNeeds, { id, bubble, failure, attempte
     return 'stop';
   }
   attempted('failed', failure.code);
-  return await giveUp(needs, { id, row: bubble, reason: failure.code });
+  await giveUp(needs, { id, row: bubble, reason: failure.code });
+  return 'go-on';
 }
 
 /** The first row could not be claimed: finds out why, and does what there is to do about it. */
@@ -192,15 +180,17 @@ async function unblock(needs: DeliverNeeds, id: ConversationId): Promise<Next> {
   switch (head.state) {
     case 'pending':
       if (head.isOfOlderEpoch) return await drop(needs, id, head);
-      if (head.hasExpired) return await giveUp(needs, { id, row: head, reason: 'expired' });
-      return waitFor(needs, id, head);
+      if (!head.hasExpired) return waitFor(needs, id, head);
+      await giveUp(needs, { id, row: head, reason: 'expired' });
+      return 'go-on';
     case 'sending':
       if (head.dueInMs > 0) return waitFor(needs, id, head);
-      await needs.outbox.markUnknown(head, 'sender-died');
+      await needs.outbox.markUnknown(head, 'sender-died', 'gone');
       return 'go-on';
     case 'unknown':
       if (head.dueInMs > 0) return waitFor(needs, id, head);
-      return await settleUnknown(needs, id, head);
+      await settleUnknown(needs, id, head);
+      return 'go-on';
   }
 }
 
@@ -212,56 +202,24 @@ function waitFor(needs: DeliverNeeds, id: ConversationId, head: OpenBubble): Nex
   return 'stop';
 }
 
-async function settleUnknown(needs: DeliverNeeds, id: ConversationId, head: OpenBubble): Promise<Next> {
-  const channel = await needs.channelOf(head.channelId);
-  const mayResend = channel?.onUnknown === 'resend' && head.attempts <= RESENDS_MAX && !head.isOfOlderEpoch;
-  if (mayResend) {
-    if (await needs.outbox.resend(head)) {
-      unknownSendSettled(needs.log, { conversationId: id, outboxId: head.id, settledBy: 'resend' });
-    }
-    return 'go-on';
-  }
-  unknownSendSettled(needs.log, { conversationId: id, outboxId: head.id, settledBy: 'hand-over' });
-  return await giveUp(needs, { id, row: head, reason: 'GATEWAY_OUTCOME_UNKNOWN' });
-}
-
 /** The owner changed after this was decided: it is not said, and nobody needs to be told. */
 async function drop(needs: DeliverNeeds, id: ConversationId, head: OpenBubble): Promise<Next> {
-  await needs.db.transaction().execute(async (tx) => {
-    await endReply(tx, head, { state: 'dropped', failure: 'owner-changed', settleAs: 'human' });
-  });
-  deliveryAttempted(needs.log, {
-    conversationId: id,
-    outboxId: head.id,
-    outcome: 'dropped',
-    attempt: head.attempts,
-    durationMs: 0,
-  });
-  return 'go-on';
-}
-
-interface GivingUp {
-  readonly id: ConversationId;
-  readonly row: { readonly id: OutboxId; readonly turnId: string; readonly tenantId: TenantId };
-  readonly reason: string;
-}
-
-/** The part is dead: it ends its reply, is kept for a person to look at, and a person gets the customer. */
-async function giveUp(needs: DeliverNeeds, { id, row, reason }: GivingUp): Promise<Next> {
-  await needs.db.transaction().execute(async (tx) => {
-    // The conversation first, as everywhere: two transactions that lock in one order never wait in a circle.
-    await sql`select from conversation where id = ${id} for no key update`.execute(tx);
-    // Somebody may have settled it since it was looked at: then there is nothing to give up, and nobody to call.
-    if (!(await endReply(tx, row, { state: 'failed', failure: reason, settleAs: 'human' }))) return;
-    await needs.callPerson(tx, id, reason === 'GATEWAY_OUTCOME_UNKNOWN' ? 'send-unconfirmed' : 'delivery-failed');
-    await needs.recordDeadLetter(tx, { tenantId: row.tenantId, conversationId: id, outboxId: row.id, reason });
-  });
+  if (await dropReply(needs, { id, row: head, reason: 'owner-changed' })) {
+    deliveryAttempted(needs.log, {
+      conversationId: id,
+      outboxId: head.id,
+      outcome: 'dropped',
+      attempt: head.attempts,
+      durationMs: 0,
+    });
+  }
   return 'go-on';
 }
 
 async function settleWhatWasHeard(needs: DeliverNeeds, id: ConversationId): Promise<void> {
-  const settled = await settleEchoes(needs.db, id, needs.personAnswered);
-  for (const outboxId of settled.confirmed) {
+  const { confirmed, confirmedLate } = await settleEchoes(needs, id);
+  for (const outboxId of confirmed) {
     unknownSendSettled(needs.log, { conversationId: id, outboxId, settledBy: 'echo' });
   }
+  for (const outboxId of confirmedLate) sendConfirmedLate(needs.log, { conversationId: id, outboxId });
 }

@@ -9,6 +9,16 @@
 /** An answer that could not be sent within this time is not sent any more: a person gets the conversation instead. */
 export const SEND_WITHIN_MS = 15 * 60_000;
 
+/** One call of a gateway, connection included. */
+export const SEND_TIMEOUT_MS = 10_000;
+/** A claim older than this may have been made before we were frozen; the world may have moved since. */
+export const CLAIM_GOOD_FOR_MS = 1_000;
+
+/** One read-back of an unknown send, login and search included. */
+export const READ_BACK_TIMEOUT_MS = 5_000;
+/** What is read back counts as this send although it seems so much older: gateways tell the time in whole seconds. */
+export const READ_BACK_SLACK_MS = 2_000;
+
 /** More bubbles than this in one go look like a flood, to people and to WhatsApp. */
 export const BUBBLES_MAX = 4;
 /** A bubble that still reads well on a phone. */

@@ -3,7 +3,7 @@ import { Breaker, BreakerOpenError, BreakerTimeoutError } from '../platform/brea
 import type { ErrorClass } from '../platform/breaker.ts';
 import type { Logger } from '../platform/logger.ts';
 import { Failure } from '../vocabulary/failures.ts';
-import type { Gateway, GatewayConnection, OutgoingText, SentText } from '../vocabulary/gateway.ts';
+import type { Gateway, GatewayConnection, OutgoingText, Recipient, SaidByUs, SentText } from '../vocabulary/gateway.ts';
 
 /** Gateways that are remembered as well or ill. An evicted one starts as well again. */
 const GATEWAYS_MAX = 500;
@@ -34,11 +34,28 @@ export class GuardedGateway implements Gateway {
   }
 
   async sendText(connection: GatewayConnection, message: OutgoingText, signal: AbortSignal): Promise<SentText> {
+    return await this.#guarded(connection, signal, (bounded) => this.#gateway.sendText(connection, message, bounded));
+  }
+
+  async readBack(
+    connection: GatewayConnection,
+    recipient: Recipient,
+    signal: AbortSignal,
+  ): Promise<readonly SaidByUs[] | undefined> {
+    return await this.#guarded(connection, signal, (bounded) => this.#gateway.readBack(connection, recipient, bounded));
+  }
+
+  close(): void {
+    this.#breakers.clear();
+  }
+
+  async #guarded<Result>(
+    connection: GatewayConnection,
+    signal: AbortSignal,
+    call: (bounded: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
     try {
-      return await this.#breakerOf(connection).run(
-        (bounded) => this.#gateway.sendText(connection, message, bounded),
-        signal,
-      );
+      return await this.#breakerOf(connection).run(call, signal);
     } catch (error) {
       if (error instanceof BreakerOpenError) {
         throw new Failure('GATEWAY_UNREACHABLE', { breaker: error.reason }, { cause: error });
@@ -48,10 +65,6 @@ export class GuardedGateway implements Gateway {
       }
       throw error;
     }
-  }
-
-  close(): void {
-    this.#breakers.clear();
   }
 
   #breakerOf(connection: GatewayConnection): Breaker {

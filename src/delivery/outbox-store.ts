@@ -1,17 +1,22 @@
 import { sql } from 'kysely';
 import type { Kysely, RawBuilder } from 'kysely';
 import { z } from 'zod';
-import { unseal } from '../platform/crypto.ts';
-import type { TenantKeys } from '../tenants/tenants.ts';
 import { ChannelId, ConversationId, OutboxId, TenantId } from '../vocabulary/ids.ts';
-import type { Address } from '../vocabulary/message.ts';
-import type { Schema, Tx } from '../vocabulary/schema.ts';
-import { SEND_WITHIN_MS } from './delivery.ts';
+import type { Schema } from '../vocabulary/schema.ts';
+import { CLAIM_GOOD_FOR_MS, SEND_TIMEOUT_MS } from './delivery.ts';
+import { historyEntry } from './outbox-history.ts';
+import { ALIASES, aliasesFromRow } from './sealed-addresses.ts';
+import type { SealedAlias } from './sealed-addresses.ts';
 
-/** How long a row may say `sending` before nobody can be assumed to be sending it. Longer than one call may take. */
-export const SENDING_MS = 20_000;
+/** How long a row may say `sending`: by then the call has begun or never will, and has ended. Whoever made it is gone. */
+const SENDING_MS = SEND_TIMEOUT_MS + CLAIM_GOOD_FOR_MS;
 /** How long an unconfirmed send may wait for its echo. A later part waits no longer than this. */
 const UNKNOWN_MS = 10_000;
+/**
+ * What a send whose sender is gone waits at least, once that is seen: a sender that is only late may still record its
+ * answer, as after an outage of the database, and an echo that has come may still be looked at.
+ */
+const LAST_WORD_MS = 1_000;
 
 /** A row that is ours to send now. */
 export interface ClaimedBubble {
@@ -30,12 +35,6 @@ export interface ClaimedBubble {
   readonly requestId: string | undefined;
 }
 
-export interface SealedAlias {
-  readonly kind: Address['kind'];
-  readonly blindIndex: string;
-  readonly sealedAddress: Buffer;
-}
-
 /** The first open row of a conversation that cannot be sent right now, and why. */
 export interface OpenBubble {
   readonly id: OutboxId;
@@ -44,13 +43,14 @@ export interface OpenBubble {
   readonly turnId: string;
   readonly state: 'pending' | 'sending' | 'unknown';
   readonly attempts: number;
+  /** Copies that were sent because of the channel's policy. */
+  readonly resends: number;
   readonly dueInMs: number;
   readonly isOfOlderEpoch: boolean;
   readonly hasExpired: boolean;
+  /** Whether this unknown send has been looked for at the gateway, or somebody died doing so. */
+  readonly wasReadBack: boolean;
 }
-
-/** Attempts kept in a row's history. */
-const HISTORY_MAX = 20;
 
 /** The outbox: what is to be said, and how far it has come. */
 export class OutboxStore {
@@ -73,18 +73,13 @@ export class OutboxStore {
       ), head as (
         select id from outbox where conversation_id = ${id} and state in ('pending', 'sending', 'unknown') order by seq limit 1
       )
-      update outbox o set state = 'sending', attempts = attempts + 1, sending_since = clock_timestamp(),
+      update outbox o set state = 'sending', attempts = attempts + 1, sending_since = clock_timestamp(), read_back_at = null,
              due_at = clock_timestamp() + ${SENDING_MS} * interval '1 millisecond'
         from c, head
        where o.id = head.id and o.state = 'pending' and o.due_at <= clock_timestamp() and o.epoch = c.epoch
          and o.deadline_at > clock_timestamp()
       returning o.id, o.conversation_id, o.tenant_id, o.channel_id, o.turn_id, o.part, o.attempts, o.request_id, o.asked_at, c.gateway_ticket_id,
-        (select text from message m where m.id = o.message_id) as text,
-(select json_agg(json_build_object('kind', a.kind, 'blindIndex', encode(a.blind_index, 'hex'),
-                                           'sealedAddress', encode(a.sealed_address, 'base64')) order by a.kind = 'phone' desc, a.kind)
-           from contact_alias a where a.tenant_id = c.tenant_id and a.contact_id = c.contact_id) as aliases`.execute(
-      this.#db,
-    );
+        (select text from message m where m.id = o.message_id) as text, ${ALIASES} as aliases`.execute(this.#db);
     const [row] = rows;
     return row === undefined ? undefined : claimedFromRow(row);
   }
@@ -115,8 +110,8 @@ export class OutboxStore {
   /** The first open row, for when it could not be claimed. */
   async findHead(id: ConversationId): Promise<OpenBubble | undefined> {
     const { rows } = await sql<HeadRow>`
-      select o.id, o.tenant_id, o.channel_id, o.turn_id, o.state, o.attempts, o.epoch < c.epoch as older,
-             o.deadline_at <= clock_timestamp() as expired,
+      select o.id, o.tenant_id, o.channel_id, o.turn_id, o.state, o.attempts, o.resends, o.epoch < c.epoch as older,
+             o.read_back_at is not null as was_read_back, o.deadline_at <= clock_timestamp() as expired,
              greatest(0, extract(epoch from o.due_at - clock_timestamp()) * 1000)::float8 as due_in_ms
         from outbox o join conversation c on c.id = o.conversation_id
        where o.conversation_id = ${id} and o.state in ('pending', 'sending', 'unknown') order by o.seq limit 1`.execute(
@@ -132,23 +127,31 @@ export class OutboxStore {
           turnId: row.turn_id,
           state: OpenState.parse(row.state),
           attempts: row.attempts,
+          resends: row.resends,
           dueInMs: row.due_in_ms,
           isOfOlderEpoch: row.older,
           hasExpired: row.expired,
+          wasReadBack: row.was_read_back,
         };
   }
 
-  /** @returns whether the conversation has more to send. */
-  async markSent(bubble: ClaimedBubble, providerMessageId: string | undefined): Promise<boolean> {
-    const { rows } = await sql<{ more: boolean }>`
+  /** @returns whether the conversation has more to send, and whether the send had been taken for unknown meanwhile. */
+  async markSent(
+    bubble: ClaimedBubble,
+    providerMessageId: string | undefined,
+  ): Promise<{ isMore: boolean; wasUnknown: boolean }> {
+    const { rows } = await sql<{ more: boolean; settled_by: string | null }>`
       with sent as (
-        update outbox set state = 'sent', sent_at = clock_timestamp(), settled_by = 'answer',
+        update outbox set state = 'sent', sent_at = clock_timestamp(),
+               settled_by = case when state = 'unknown' then 'late-answer' else 'answer' end,
                provider_message_id = coalesce(provider_message_id, ${providerMessageId ?? null})
          where id = ${bubble.id} and attempts = ${bubble.attempt} and state in ('sending', 'unknown')
+        returning settled_by
       )
-      select exists (select from outbox where conversation_id = ${bubble.conversationId} and id <> ${bubble.id}
+      select (select settled_by from sent),
+             exists (select from outbox where conversation_id = ${bubble.conversationId} and id <> ${bubble.id}
                         and state in ('pending', 'sending', 'unknown')) as more`.execute(this.#db);
-    return rows[0]?.more ?? true;
+    return { isMore: rows[0]?.more ?? true, wasUnknown: rows[0]?.settled_by === 'late-answer' };
   }
 
   /** It was certainly not sent: it waits for another attempt, and for a new place in the pace. */
@@ -156,7 +159,7 @@ export class OutboxStore {
     await this.#setBack(
       bubble,
       sql`state = 'pending', paced_at = null, failure = ${again.failure},
-        due_at = clock_timestamp() + ${again.inMs} * interval '1 millisecond', ${entry('retry', again.failure)}`,
+        due_at = clock_timestamp() + ${again.inMs} * interval '1 millisecond', ${historyEntry('retry', again.failure)}`,
     );
   }
 
@@ -165,17 +168,41 @@ export class OutboxStore {
     await this.#setBack(bubble, sql`state = 'pending', attempts = attempts - 1, due_at = clock_timestamp()`);
   }
 
-  /** Bytes may have reached the gateway and no answer came. */
-  async markUnknown(row: { id: OutboxId; attempts: number }, failure: string): Promise<void> {
-    await sql`update outbox set state = 'unknown', unknown_since = clock_timestamp(), failure = ${failure},
-        due_at = clock_timestamp() + ${UNKNOWN_MS} * interval '1 millisecond', ${entry('unknown', failure)}
-      where id = ${row.id} and attempts = ${row.attempts} and state = 'sending'`.execute(this.#db);
+  /**
+   * Bytes may have reached the gateway and no answer came.
+   *
+   * Its echo is waited for from now on. Where the sender is gone it is from the claim on, so that a crash costs the customer
+   * no more time than a line that drops.
+   *
+   * @returns `confirmed` when an echo had confirmed the send before its own call ended so; `moved` when it is not ours any
+   *   more. Each can be told once.
+   */
+  async markUnknown(
+    row: { id: OutboxId; attempts: number },
+    failure: string,
+    sender: 'alive' | 'gone',
+  ): Promise<'unknown' | 'confirmed' | 'moved'> {
+    const dueAt =
+      sender === 'alive'
+        ? sql`clock_timestamp() + ${UNKNOWN_MS} * interval '1 millisecond'`
+        : sql`greatest(sending_since + ${UNKNOWN_MS} * interval '1 millisecond',
+                       clock_timestamp() + ${LAST_WORD_MS} * interval '1 millisecond')`;
+    const { rows } = await sql<{ state: string }>`
+      update outbox set state = case when state = 'sending' then 'unknown' else state end, unknown_since = clock_timestamp(),
+             failure = case when state = 'sending' then ${failure} else failure end, due_at = ${dueAt},
+             ${historyEntry('unknown', failure)}
+       where id = ${row.id} and attempts = ${row.attempts}
+         and (state = 'sending' or (settled_by = 'echo' and unknown_since is null))
+      returning state`.execute(this.#db);
+    if (rows[0] === undefined) return 'moved';
+    return rows[0].state === 'unknown' ? 'unknown' : 'confirmed';
   }
 
   /** Sends an unconfirmed text once more, by the channel's policy. */
   async resend(row: OpenBubble): Promise<boolean> {
     const { numAffectedRows = 0n } = await sql`
-      update outbox set state = 'pending', paced_at = null, due_at = clock_timestamp(), ${entry('resend', 'policy')}
+      update outbox set state = 'pending', resends = resends + 1, paced_at = null, due_at = clock_timestamp(),
+             ${historyEntry('resend', 'policy')}
        where id = ${row.id} and attempts = ${row.attempts} and state = 'unknown'`.execute(this.#db);
     return numAffectedRows > 0n;
   }
@@ -187,12 +214,14 @@ export class OutboxStore {
 
   /**
    * Conversations whose next part is due, or that have something to settle, and nobody has looked after. Oldest first. A part
-   * that waits for an earlier one is not forgotten.
+   * that waits for an earlier one is not forgotten. A claim that has run out gets no grace: whoever made it is gone, and
+   * rings nobody.
    */
   async findForgotten(options: { graceMs: number; limit: number }): Promise<readonly ConversationId[]> {
     const { rows } = await sql<{ conversation_id: string }>`
       (select o.conversation_id from outbox o where o.state in ('pending', 'sending', 'unknown')
-          and o.due_at <= clock_timestamp() - ${options.graceMs} * interval '1 millisecond'
+          and o.due_at <= clock_timestamp()
+          and (o.state = 'sending' or o.due_at <= clock_timestamp() - ${options.graceMs} * interval '1 millisecond')
           and not exists (select from outbox e where e.conversation_id = o.conversation_id
                              and e.state in ('pending', 'sending', 'unknown') and e.seq < o.seq)
         order by o.due_at limit ${options.limit})
@@ -205,69 +234,7 @@ export class OutboxStore {
   }
 }
 
-/**
- * A dead part goes out again, with the parts that ended with it, in the conversation's present epoch: a person has decided
- * that it is still worth saying.
- *
- * @returns false when there is no such dead part.
- */
-export async function reviveReply(tx: Tx, outboxId: string): Promise<boolean> {
-  const { numAffectedRows = 0n } = await sql`
-    with dead as (select turn_id, part from outbox where id = ${outboxId} and state in ('failed', 'dropped'))
-    update outbox o set state = 'pending', attempts = 0, paced_at = null, due_at = clock_timestamp(), epoch = c.epoch,
-           deadline_at = clock_timestamp() + ${SEND_WITHIN_MS} * interval '1 millisecond', failure = null, ${entry('replayed', 'by a person')}
-      from dead, conversation c
-     where c.id = o.conversation_id and o.turn_id = dead.turn_id and o.part >= dead.part
-       and (o.id = ${outboxId} or o.failure = 'earlier-part-failed')`.execute(tx);
-  return numAffectedRows > 0n;
-}
-
-/**
- * Ends a reply of which a part cannot be said: this part and those after it are not sent, and unless the customer has
- * already had a part of it, the messages that it answered are not answered any more.
- */
-export async function endReply(
-  tx: Tx,
-  row: { id: string; turnId: string },
-  end: { state: 'failed' | 'dropped'; failure: string; settleAs: 'human' | 'recorded' },
-): Promise<boolean> {
-  const { numAffectedRows = 0n } = await sql`
-    update outbox set state = ${end.state}, failure = ${end.failure}, ${entry(end.state, end.failure)}
-     where id = ${row.id} and state in ('pending', 'sending', 'unknown')`.execute(tx);
-  if (numAffectedRows === 0n) return false;
-  await sql`update outbox set state = 'dropped', failure = 'earlier-part-failed'
-     where turn_id = ${row.turnId} and state = 'pending'`.execute(tx);
-  await sql`
-    update message set settled_kind = ${end.settleAs}, settled_reason = ${end.failure}, settled_by_message_id = null
-     where settled_kind = 'reply' and settled_turn_id = ${row.turnId}
-       and conversation_id = (select conversation_id from outbox where id = ${row.id})
-       and not exists (select from outbox where turn_id = ${row.turnId} and state in ('sent', 'delivered', 'read', 'unknown', 'sending'))`.execute(
-    tx,
-  );
-  return true;
-}
-
-/** The addresses of a claimed row, opened. Best first. */
-export function openAddresses(bubble: ClaimedBubble, keys: TenantKeys): readonly Address[] {
-  return bubble.aliases.map(({ kind, blindIndex, sealedAddress }) => {
-    const place = { tenantId: bubble.tenantId, table: 'contact_alias', column: 'sealed_address', rowId: blindIndex };
-    return { kind, value: unseal([keys.sealing], sealedAddress, place).toString() };
-  });
-}
-
-/** Appends to a row's history and keeps the newest entries. */
-function entry(what: string, why: string): RawBuilder<unknown> {
-  return sql`history = (case when jsonb_array_length(history) >= ${HISTORY_MAX} then history - 0 else history end)
-    || jsonb_build_array(jsonb_build_object('at', clock_timestamp(), 'what', ${what}::text, 'why', ${why}::text))`;
-}
-
 const OpenState = z.enum(['pending', 'sending', 'unknown']);
-const AliasRow = z.object({
-  kind: z.enum(['phone', 'lid', 'ticket']),
-  blindIndex: z.string(),
-  sealedAddress: z.string(),
-});
-
 interface ClaimedRow {
   id: string;
   conversation_id: string;
@@ -290,8 +257,10 @@ interface HeadRow {
   turn_id: string;
   state: string;
   attempts: number;
+  resends: number;
   older: boolean;
   expired: boolean;
+  was_read_back: boolean;
   due_in_ms: number;
 }
 
@@ -308,9 +277,6 @@ function claimedFromRow(row: ClaimedRow): ClaimedBubble {
     ticketId: row.gateway_ticket_id ?? undefined,
     askedAt: row.asked_at ?? undefined,
     requestId: row.request_id ?? undefined,
-    aliases: z
-      .array(AliasRow)
-      .parse(row.aliases ?? [])
-      .map((alias) => ({ ...alias, sealedAddress: Buffer.from(alias.sealedAddress, 'base64') })),
+    aliases: aliasesFromRow(row.aliases),
   };
 }

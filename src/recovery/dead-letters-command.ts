@@ -2,9 +2,9 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { loadConfigOrExit, MigrationEnvironment } from '../config.ts';
 import { reviveTurn } from '../conversation/ownership-store.ts';
-import { reviveReply } from '../delivery/outbox-store.ts';
+import { reviveReply } from '../delivery/reply-store.ts';
 import { reviveDocument } from '../knowledge/passage-store.ts';
-import { createDatabase, createPool } from '../platform/database.ts';
+import { createDatabase, createPool, sqlState } from '../platform/database.ts';
 import { createLogger } from '../platform/logger.ts';
 import { Failure, FAILURES } from '../vocabulary/failures.ts';
 import { DeadLetterId, TenantId } from '../vocabulary/ids.ts';
@@ -16,11 +16,15 @@ const USAGE = `Usage: npm run dead-letters -- list [tenant]       what has given
        npm run dead-letters -- discard <id>...    leave it be`;
 
 const LISTED_MAX = 100;
+/** The exit codes of sysexits.h for a wrong call, and for something that is needed and not there. */
 const EX_USAGE = 64;
+const EX_UNAVAILABLE = 69;
 const revive = { reviveDelivery: reviveReply, reviveTurn, reviveDocument };
 
 async function main([command, ...names]: readonly string[]): Promise<number> {
-  if (command !== 'list' && ((command !== 'replay' && command !== 'discard') || names.length === 0)) {
+  const isList = command === 'list' && names.length <= 1;
+  const isSettling = (command === 'replay' || command === 'discard') && names.length > 0;
+  if (!isList && !isSettling) {
     console.error(USAGE);
     return EX_USAGE;
   }
@@ -29,10 +33,14 @@ async function main([command, ...names]: readonly string[]): Promise<number> {
   const pool = { name: 'dead-letters', connectionsMax: 1, queryTimeoutMs: 10_000, acquireTimeoutMs: 5_000 };
   const db = createDatabase<Schema>(createPool(databaseUrl, pool, log));
   try {
-    if (command === 'list') return await list(db, names[0]);
+    if (isList) return await list(db, names[0]);
     const results = [];
-    for (const name of names) results.push(await settle(db, command, name));
+    for (const name of names) results.push(await settle(db, command === 'replay' ? 'replay' : 'discard', name));
     return results.every((done) => done) ? 0 : 1;
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    console.error(`The database cannot be asked: ${error.message}`);
+    return EX_UNAVAILABLE;
   } finally {
     await db.destroy();
   }
@@ -46,9 +54,28 @@ async function list(db: Kysely<Schema>, tenant: string | undefined): Promise<num
   for (const row of rows) {
     console.log([row.id, row.created_at.toISOString(), row.slug, row.stage, row.reason].join('  '));
   }
-  if (rows.length === 0) console.log('There are no open dead letters.');
+  if (rows.length === 0) {
+    if (tenant !== undefined && !(await isTenant(db, tenant))) {
+      console.error(`${tenant}: there is no such tenant`);
+      return 1;
+    }
+    console.log('There are no open dead letters.');
+  }
   if (rows.length === LISTED_MAX) console.log(`… and perhaps more: the newest ${LISTED_MAX} are shown.`);
   return 0;
+}
+
+/** Not there, not letting us in, going down, or without our tables. What else goes wrong is a bug and shows its trace. */
+function isUnavailable(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  const state = sqlState(error);
+  if (state !== undefined) return /^(08|28|3D|53|57)|^42P01$/.test(state);
+  return ('code' in error && typeof error.code === 'string') || /timeout|terminated/i.test(error.message);
+}
+
+async function isTenant(db: Kysely<Schema>, name: string): Promise<boolean> {
+  const { rows } = await sql`select from tenant where slug = ${name} or id::text = ${name}`.execute(db);
+  return rows.length > 0;
 }
 
 /** Rings nobody: the sweeper of a worker finds the work within two seconds. */
@@ -66,8 +93,11 @@ async function settle(db: Kysely<Schema>, command: 'replay' | 'discard', name: s
     const result = await db
       .transaction()
       .execute((tx) => (command === 'replay' ? replayDeadLetter(revive, tx, which) : discardDeadLetter(tx, which)));
-    console.log(`${name}: ${result}`);
-    return result === 'replayed' || result === 'discarded';
+    const isDone = result === 'replayed' || result === 'discarded';
+    if (isDone) console.log(`${name}: ${result}`);
+    else if (result === 'settled-already') console.error(`${name}: this has been settled already`);
+    else console.error(`${name}: there is no such dead letter`);
+    return isDone;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     console.error(`${name}: ${FAILURES[error.code].publicText}`);

@@ -98,6 +98,13 @@ export async function discardDeadLetter(
   return typeof letter === 'string' ? letter : 'discarded';
 }
 
+/** The work turned out to be done: nothing is left for a person to decide. Safe to repeat. */
+export async function resolveDeadLetter(tx: Tx, which: { subjectId: string; by: string }): Promise<void> {
+  await sql`
+    update dead_letter set state = 'resolved', settled_at = now(), settled_by = ${which.by}
+     where subject_id = ${which.subjectId} and state = 'open'`.execute(tx);
+}
+
 export interface DeadLetterOf {
   readonly tenantId: TenantId;
   readonly id: string;

@@ -56,11 +56,15 @@ export const TURN_OUTCOMES = [
   'nothing-to-answer',
   'not-due',
   'busy',
+  'suspect',
   'superseded',
   'overtaken',
   'failed',
 ] as const;
 export type TurnOutcome = (typeof TURN_OUTCOMES)[number];
+
+/** Nobody decided anything, because there was nothing to decide here and now. */
+const UNDECIDED: ReadonlySet<TurnOutcome> = new Set(['nothing-to-answer', 'not-due', 'busy', 'suspect']);
 
 const turns = new Counter({
   name: 'plantao_turns_total',
@@ -86,7 +90,7 @@ export interface TurnFinished {
 
 export function turnFinished(log: Logger, event: TurnFinished): void {
   turns.inc({ outcome: event.outcome });
-  if (event.outcome === 'busy' || event.outcome === 'not-due' || event.outcome === 'nothing-to-answer') {
+  if (UNDECIDED.has(event.outcome)) {
     log.debug({ event: 'turn.finished', ...event }, `Turn ${event.outcome}`);
     return;
   }
@@ -142,12 +146,46 @@ export function firstBubbleSent(seconds: number): void {
 export interface UnknownSendSettled {
   readonly conversationId: string;
   readonly outboxId: string;
-  readonly settledBy: 'echo' | 'resend' | 'hand-over';
+  /** What told us, or the channel's policy where nothing did. */
+  readonly settledBy: 'echo' | 'answer' | 'read-back' | 'resend' | 'hand-over';
 }
 
+/** Once for each time that a send became unknown. */
 export function unknownSendSettled(log: Logger, event: UnknownSendSettled): void {
   unknownSends.inc({ settled_by: event.settledBy });
   log.warn({ event: 'delivery.unknown-settled', ...event }, 'An unconfirmed send was settled');
+}
+
+const confirmedLate = new Counter({
+  name: 'plantao_sends_confirmed_late_total',
+  help: 'Sends that an echo confirmed after the policy of the channel had been applied to them.',
+  registers: [registry],
+});
+
+export function sendConfirmedLate(log: Logger, event: { conversationId: string; outboxId: string }): void {
+  confirmedLate.inc();
+  log.warn({ event: 'delivery.confirmed-late', ...event }, 'An echo confirmed what had been given up or said again');
+}
+
+const readBacks = new Counter({
+  name: 'plantao_read_backs_total',
+  help: 'Looks into a ticket for an unconfirmed send, by what they told.',
+  labelNames: ['outcome'],
+  registers: [registry],
+});
+
+export interface ReadBackMade {
+  readonly conversationId: string;
+  readonly outboxId: string;
+  /** `not-possible`: this channel or customer does not let us look, and nobody has. */
+  readonly outcome: 'found' | 'not-found' | 'not-possible' | 'failed';
+  readonly failure?: string;
+}
+
+export function readBackMade(log: Logger, event: ReadBackMade): void {
+  readBacks.inc({ outcome: event.outcome });
+  if (event.outcome === 'not-possible') return;
+  log.info({ event: 'delivery.read-back', ...event }, `Read-back ${event.outcome}`);
 }
 
 const deadLetters = new Counter({
@@ -206,4 +244,52 @@ const rewakes = new Counter({
 export function sweeperFound(log: Logger, event: { work: 'turn' | 'delivery' | 'document'; count: number }): void {
   rewakes.inc({ work: event.work }, event.count);
   log.info({ event: 'sweeper.found', ...event }, 'The sweeper found forgotten work');
+}
+
+const suspects = new Counter({
+  name: 'plantao_suspects_total',
+  help: 'Turns whose process had died or frozen and that were taken alone, by how that ended; died: it killed its process again.',
+  labelNames: ['outcome'],
+  registers: [registry],
+});
+
+/** A turn that is suspected of killing its processes was taken in one where it was alone. */
+export function suspectTaken(
+  log: Logger,
+  event: { conversationId: string; outcome: TurnOutcome | 'not-taken' | 'died' },
+): void {
+  suspects.inc({ outcome: event.outcome });
+  const level = event.outcome === 'died' ? 'error' : 'info';
+  log[level]({ event: 'suspect.taken', ...event }, `A turn taken alone: ${event.outcome}`);
+}
+
+const quarantineFailures = new Counter({
+  name: 'plantao_quarantine_failures_total',
+  help: 'Times that the process in which suspects run alone did not start.',
+  registers: [registry],
+});
+
+export function quarantineFailed(log: Logger, event: { inARow: number; reason: string }): void {
+  quarantineFailures.inc();
+  log.error({ event: 'quarantine.failed', ...event }, 'The process in which suspects run alone did not start');
+}
+
+const violations = new Counter({
+  name: 'plantao_promise_violations_total',
+  help: 'Times that the watchdog found a customer whom nobody was looking after, by what was stuck and what it did about it.',
+  labelNames: ['stuck', 'repair'],
+  registers: [registry],
+});
+
+export interface PromiseViolated {
+  readonly conversationId: string;
+  /** The decision about what the customer wrote, or the way of our answer to the customer. */
+  readonly stuck: 'turn' | 'delivery';
+  readonly repair: 'wake' | 'offline' | 'person' | 'none';
+  readonly waitedMs: number;
+}
+
+export function promiseViolated(log: Logger, event: PromiseViolated): void {
+  violations.inc({ stuck: event.stuck, repair: event.repair });
+  log.error({ event: 'promise.violated', ...event }, 'A customer was stranded');
 }

@@ -15,10 +15,14 @@ export interface GatewayConnection {
   readonly connectionId: string | undefined;
 }
 
-export interface OutgoingText {
+/** Somebody on the other end of a connection. */
+export interface Recipient {
   /** Best address first. */
   readonly addresses: readonly Address[];
   readonly ticketId: string | undefined;
+}
+
+export interface OutgoingText extends Recipient {
   readonly text: string;
 }
 
@@ -28,9 +32,26 @@ export interface OutgoingText {
  * `sendText` makes one attempt. It resolves when the gateway said yes and throws a `Failure` otherwise. The one that
  * matters is `GATEWAY_OUTCOME_UNKNOWN`: bytes may have reached the gateway and no answer came, so the text may or may not
  * be on the customer's phone, and sending again may say it twice. Every other code means it was not sent.
+ *
+ * `readBack` tells what our side has said to a customer lately, oldest first, for when a send is unknown. It is undefined
+ * where this fork, or what we know of this customer and channel, does not let us look; that our words are not in it proves
+ * nothing. It throws a `Failure` when the gateway could not be asked.
  */
 export interface Gateway {
   sendText(connection: GatewayConnection, message: OutgoingText, signal: AbortSignal): Promise<SentText>;
+  readBack(
+    connection: GatewayConnection,
+    recipient: Recipient,
+    signal: AbortSignal,
+  ): Promise<readonly SaidByUs[] | undefined>;
+}
+
+/** A message that the gateway shows as said by our side, by whoever of us. */
+export interface SaidByUs {
+  readonly providerMessageId: string;
+  readonly text: string;
+  /** How long ago it was said when the gateway answered, by the gateway's own clock: its clock and ours may differ. */
+  readonly saidMsAgo: number;
 }
 
 export interface SentText {

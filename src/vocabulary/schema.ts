@@ -109,6 +109,7 @@ interface ConversationTable {
   lease_until: Instant | null;
   fence: Generated<BigIntText>;
   attempts: Generated<number>;
+  deaths: Generated<number>;
   created_at: Generated<Instant>;
 }
 
@@ -186,11 +187,13 @@ interface OutboxTable {
   epoch: number;
   state: Generated<string>;
   attempts: Generated<number>;
+  resends: Generated<number>;
   due_at: Generated<Instant>;
   deadline_at: Instant;
   paced_at: Instant | null;
   sending_since: Instant | null;
   unknown_since: Instant | null;
+  read_back_at: Instant | null;
   sent_at: Instant | null;
   settled_by: string | null;
   echo_id: string | null;

@@ -28,10 +28,12 @@ describe('docs/errors.md', () => {
 });
 
 describe('workers/', () => {
-  it('has one file for each queue, named as its job', () => {
+  const PROCESSES = ['main', 'quarantine'];
+
+  it('has one file for each queue, named as its job, and one for each process', () => {
     const files = projectFiles().flatMap((file) => /^workers\/(.+)\.ts$/.exec(file)?.[1] ?? []);
 
-    expect(files.filter((name) => name !== 'main' && !name.endsWith('.test'))).toEqual([...JOB_NAMES].toSorted());
+    expect(files.filter((name) => !name.endsWith('.test'))).toEqual([...JOB_NAMES, ...PROCESSES].toSorted());
   });
 });
 

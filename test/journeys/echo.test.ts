@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BAKERY_ARTICLES } from '../support/articles.ts';
+import { CounterOf } from '../support/counter.ts';
 import { Town } from '../support/town.ts';
 import type { Customer, TownTenant } from '../support/town-people.ts';
 import { until } from '../support/until.ts';
+
+const settledBy = new CounterOf('plantao_sends_unknown_total', 'settled_by');
 
 let town: Town;
 let bakery: TownTenant;
@@ -12,6 +15,7 @@ beforeEach(async () => {
   town = await Town.start();
   bakery = await town.tenant({ articles: BAKERY_ARTICLES, echoes: true });
   ana = bakery.customer('Ana', '5511988880001');
+  settledBy.forget();
 });
 
 afterEach(async () => {
@@ -50,7 +54,143 @@ describe('an echo of our own words', () => {
   });
 });
 
+describe('an echo of words that the bot says more than once', () => {
+  const ANSWER = 'O pão sai às 7h.';
+  let quietBakery: TownTenant;
+  let bia: Customer;
+
+  beforeEach(async () => {
+    // Its echoes come when the test says so.
+    quietBakery = await town.tenant({ echoes: false });
+    bia = quietBakery.customer('Bia', '5511988880002');
+    town.gemini.answers(ANSWER);
+  });
+
+  async function theEchoComes(to: Customer, text = ANSWER): Promise<void> {
+    await quietBakery.connection.agentWritesFromPhone(to.phone, text);
+  }
+
+  async function biaHearsItOnceAndIsInTheDarkAboutTheSecond(): Promise<void> {
+    await bia.writes('Quando sai o pão?');
+    await bia.hears(1);
+    await bia.isQuiet();
+    town.gateway.faults.set({ mode: 'drop-after-accepting', times: 1 });
+    await bia.writes('E amanhã?');
+    await until(async () => (await outboxStates()).includes('unknown'));
+  }
+
+  it('is the oldest one’s, and the next echo is the next one’s', async () => {
+    await biaHearsItOnceAndIsInTheDarkAboutTheSecond();
+
+    await theEchoComes(bia);
+    await until(async () => (await echoesSettledAs()).length === 1 && (await echoesSettledAs())[0] === 'ours');
+    const afterOne = await outboxStates();
+    await theEchoComes(bia);
+    await bia.isQuiet();
+
+    expect(afterOne).toEqual(['sent', 'unknown']);
+    expect(await outboxStates()).toEqual(['sent', 'sent']);
+    expect(bia.received()).toEqual([ANSWER, ANSWER]);
+    expect(await bia.conversation()).toMatchObject({ owner: 'bot', epoch: 0 });
+    expect(await settledBy.counts()).toEqual({ echo: 1 });
+  });
+
+  it('confirms nothing in another conversation', async () => {
+    const carla = quietBakery.customer('Carla', '5511988880003');
+    town.gateway.faults.set({ mode: 'drop-after-accepting', times: 1 });
+    await bia.writes('Quando sai o pão?');
+    await until(async () => (await outboxStates()).includes('unknown'));
+    await carla.writes('Quando sai o pão?');
+    await carla.hears(1);
+    await carla.isQuiet();
+
+    await theEchoComes(carla);
+    await until(async () => (await echoesSettledAs()).includes('ours'));
+
+    expect(await outboxStates()).toEqual(['unknown', 'sent']);
+  });
+
+  it('counts although the fork has put its own mark and a name in front of it', async () => {
+    town.gateway.faults.set({ mode: 'drop-after-accepting', times: 1 });
+    await bia.writes('Quando sai o pão?');
+    await until(async () => (await outboxStates()).includes('unknown'));
+
+    await theEchoComes(bia, `\u200E*Padaria:*\n${ANSWER}`);
+    await bia.isQuiet();
+
+    expect(await echoesSettledAs()).toEqual(['ours']);
+    expect(await settledBy.counts()).toEqual({ echo: 1 });
+  });
+
+  it('is not what the fork says by itself meanwhile', async () => {
+    town.gateway.faults.set({ mode: 'drop-after-accepting', times: 1 });
+    await bia.writes('Quando sai o pão?');
+    await until(async () => (await outboxStates()).includes('unknown'));
+
+    await theEchoComes(bia, '\u200EVocê está na fila de atendimento.');
+    await until(async () => (await echoesSettledAs()).includes('automatic'));
+
+    expect(await outboxStates()).toEqual(['unknown']);
+    expect(await bia.conversation()).toMatchObject({ owner: 'bot', epoch: 0 });
+  });
+
+  it('may come before the gateway has answered: it is sent, and the answer changes nothing', async () => {
+    await town.startWorker();
+    town.gateway.faults.set({ mode: 'slow', delayMs: 6_000, times: 1 });
+    await bia.writes('Quando sai o pão?');
+    await until(() => town.gateway.faults.mode === 'none');
+
+    await theEchoComes(bia);
+    await until(async () => (await echoesSettledAs()).includes('ours'));
+    const whileTheGatewayThinks = [await outboxStates(), bia.received()];
+    await bia.hears(1);
+    await bia.isQuiet();
+
+    expect(whileTheGatewayThinks).toEqual([['sent'], []]);
+    expect(bia.received()).toEqual([ANSWER]);
+    expect(await bia.conversation()).toMatchObject({ owner: 'bot', epoch: 0 });
+    expect(await settledBy.counts()).toEqual({});
+  });
+
+  it('may come before the gateway drops the line: it is settled, and counted once', async () => {
+    await town.startWorker();
+    town.gateway.faults.set({ mode: 'slow', delayMs: 60_000, times: 1 });
+    await bia.writes('Quando sai o pão?');
+    await until(() => town.gateway.faults.mode === 'none');
+
+    await theEchoComes(bia);
+    await until(async () => (await echoesSettledAs()).includes('ours'));
+    town.gateway.faults.set({ mode: 'down' });
+    await until(async () => (await settledBy.counts()).echo === 1);
+    await bia.isQuiet();
+
+    expect(await outboxStates()).toEqual(['sent']);
+    expect(await quietBakery.deadLetters()).toEqual([]);
+    expect(await settledBy.counts()).toEqual({ echo: 1 });
+  });
+});
+
 describe('Bruno, who answers from the phone', () => {
+  it('between two parts of an answer is not talked over: the second part is not said', async () => {
+    const parts = ['O pão sai às 7h.', 'E o bolo sai às 9h.'].map((part) =>
+      `${part} ${'Feito na hora. '.repeat(30)}`.trim(),
+    );
+    town.gemini.answers(parts.join('\n\n'));
+    town.gateway.faults.set({ mode: 'slow', delayMs: 1_500, times: 1 });
+    await ana.writes('Quando sai o pão?');
+    await until(() => town.gateway.faults.mode === 'none');
+
+    await bakery.connection.agentWritesFromPhone(ana.phone, 'Oi Ana, aqui é o Bruno.');
+    await ana.hears(1);
+    await until(async () => (await outboxStates()).includes('dropped'));
+    await ana.isQuiet();
+
+    expect(ana.received()).toEqual([parts[0]]);
+    expect(await outboxStates()).toEqual(['sent', 'dropped']);
+    expect(await ana.conversation()).toMatchObject({ owner: 'human', ownerReason: 'answered-elsewhere' });
+    expect(await ana.settled()).toEqual(['reply']);
+  });
+
   it('takes the conversation over, and the draft that was being written is not sent', async () => {
     town.gemini.nextAnswers([{ mode: 'slow', delayMs: 1_000 }]);
     await ana.writes('Qual é a taxa de entrega?');

@@ -39,6 +39,38 @@ describe('a gateway that has lost its session', () => {
   });
 });
 
+describe('a gateway that refuses a part of a long answer', () => {
+  for (const [part, said] of [
+    ['first', 0],
+    ['second', 1],
+  ] as const) {
+    it(`gets the rest of it by a replay, in order and each part once: the ${part}`, async () => {
+      town.gemini.answers(PARAGRAPHS.join('\n\n'));
+      // Whatever was taken before, the next one is refused.
+      const stop = town.gateway.onSent(() => {
+        town.gateway.faults.set({ mode: 'credentials-refused' });
+      });
+      if (said === 0) town.gateway.faults.set({ mode: 'credentials-refused' });
+      await ana.writes('Como é o pão?');
+      await until(async () => (await bakery.deadLetters()).length === 1);
+      await ana.isQuiet();
+      const before = ana.received();
+      const settledBefore = await ana.settled();
+      stop();
+      town.gateway.faults.set({ mode: 'none' });
+      const [letter] = await bakery.deadLetters();
+      await bakery.api('POST', `/dead-letters/${letter?.id ?? ''}/replay`, { body: {} });
+      await ana.hears(3);
+      await ana.isQuiet();
+
+      expect(before).toEqual(PARAGRAPHS.slice(0, said));
+      expect(settledBefore).toEqual([said === 0 ? 'human' : 'reply']);
+      expect(ana.received()).toEqual(PARAGRAPHS);
+      expect(await bakery.deadLetters()).toMatchObject([{ state: 'replayed' }]);
+    });
+  }
+});
+
 describe('a gateway that refuses our credentials', () => {
   beforeEach(async () => {
     town.gemini.answers('O pão sai às 7h.');

@@ -37,6 +37,8 @@ export interface TenantOptions {
   readonly profile?: GatewayProfile;
   readonly echoes?: boolean;
   readonly onUnknown?: 'hand-over' | 'resend';
+  /** Whether the channel has a user of the gateway: for what goes into a ticket, and for reading back. */
+  readonly login?: boolean;
   readonly articles?: readonly { title: string; text: string }[];
   readonly auth?: { kind: 'hmac' | 'bearer' | 'url-secret'; header?: string };
 }
@@ -174,7 +176,7 @@ export class Town implements TownStreets {
     const { id: channelId } = await this.#make(`/api/v1/tenants/${id}/channels`, {
       name: 'Principal',
       kind: 'whaticket',
-      gateway: { profile, baseUrl: this.gateway.url, token, ...this.gateway.login },
+      gateway: { profile, baseUrl: this.gateway.url, token, ...(options.login === true ? this.gateway.login : {}) },
       webhook: { auth: auth.kind, ...header, secrets: [secret] },
       onUnknown: options.onUnknown ?? 'hand-over',
     });

@@ -29,6 +29,7 @@ export function turnOver(messages: readonly UnansweredMessage[], more: Partial<T
     epoch: 0,
     fence: '1',
     attempts: 1,
+    deaths: 0,
     unsureInARow: 0,
     messages,
     knownUpTo: '0',

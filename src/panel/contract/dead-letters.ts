@@ -5,7 +5,7 @@ import { operation, TENANT_ADMIN, TENANT_AGENT, TENANT_VIEWER } from './operatio
 
 const DeadLetterParams = TenantParams.extend({ deadLetterId: DeadLetterId });
 const Stage = z.enum(['intake', 'turn', 'delivery', 'knowledge']);
-const State = z.enum(['open', 'replayed', 'discarded']);
+const State = z.enum(['open', 'replayed', 'discarded', 'resolved']);
 const Filter = { stage: Stage.optional(), reason: text(200).optional() };
 
 export interface DeadLetterFilter {

@@ -10,22 +10,27 @@ import { Failure } from '../../vocabulary/failures.ts';
 export interface GatewayCall {
   readonly baseUrl: string;
   readonly path: string;
-  readonly body: Readonly<Record<string, string | number>>;
+  /** What is posted. Without it the call is a GET. */
+  readonly body?: Readonly<Record<string, string | number>>;
   readonly bearer?: string;
+  /** For an answer that may be larger than the client's own limit. */
+  readonly answerBytesMax?: number;
 }
 
 export interface GatewayAnswer {
   readonly status: number;
   readonly body: unknown;
-  /** The header of that name, with the answer's own date. */
-  readonly retryAfter: { readonly value: string | undefined; readonly answeredAt: string | undefined };
+  /** The header of that name. */
+  readonly retryAfter: string | undefined;
+  /** The time by the gateway's own clock, where it tells; whole seconds. */
+  readonly answeredAt: Date | undefined;
 }
 
 /** For a client that was made without a limit. */
 const TIMEOUT_MS = 15_000;
 
 /**
- * Makes one POST to a gateway.
+ * Makes one call of a gateway.
  *
  * The client's timeout bounds the whole call, however slowly an answer trickles in.
  *
@@ -43,17 +48,21 @@ export async function callGateway(
   const timeoutMs = client.defaults.timeout;
   const deadline = deadlineSignal(timeoutMs === undefined || timeoutMs === 0 ? TIMEOUT_MS : timeoutMs, signal);
   try {
-    const response: AxiosResponse<unknown> = await client.post(
-      `${call.baseUrl.replace(/\/$/, '')}${call.path}`,
-      call.body,
-      {
-        headers: call.bearer === undefined ? {} : { Authorization: `Bearer ${call.bearer}` },
-        signal: deadline,
-        transport: line,
-      },
-    );
-    const [value, answeredAt] = [headerText(response, 'retry-after'), headerText(response, 'date')];
-    return { status: response.status, body: response.data, retryAfter: { value, answeredAt } };
+    const response: AxiosResponse<unknown> = await client.request({
+      url: `${call.baseUrl.replace(/\/$/, '')}${call.path}`,
+      method: call.body === undefined ? 'GET' : 'POST',
+      headers: call.bearer === undefined ? {} : { Authorization: `Bearer ${call.bearer}` },
+      signal: deadline,
+      transport: line,
+      ...(call.body === undefined ? {} : { data: call.body }),
+      ...(call.answerBytesMax === undefined ? {} : { maxContentLength: call.answerBytesMax }),
+    });
+    return {
+      status: response.status,
+      body: response.data,
+      retryAfter: headerText(response, 'retry-after'),
+      answeredAt: dateIn(headerText(response, 'date')),
+    };
   } catch (error) {
     const detail = { error: deadline.aborted ? 'ETIMEDOUT' : codeOf(error) };
     if (line.wasOpen) throw new Failure('GATEWAY_OUTCOME_UNKNOWN', detail, { cause: bare(error) });
@@ -88,6 +97,11 @@ class WatchedLine {
 function headerText(response: AxiosResponse<unknown>, name: string): string | undefined {
   const value: unknown = response.headers[name];
   return typeof value === 'string' ? value : undefined;
+}
+
+function dateIn(header: string | undefined): Date | undefined {
+  const ms = Date.parse(header ?? '');
+  return Number.isNaN(ms) ? undefined : new Date(ms);
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -49,7 +49,7 @@ export function failureFromAnswer(profile: Profile, answer: GatewayAnswer): Fail
     profile: profile.name,
     status: answer.status,
     error: printableError(answer.body),
-    ...(code === 'GATEWAY_THROTTLED' ? { retryAfterMs: retryAfterMs(answer.retryAfter) } : {}),
+    ...(code === 'GATEWAY_THROTTLED' ? { retryAfterMs: retryAfterMs(answer) } : {}),
   });
 }
 
@@ -67,10 +67,9 @@ function codeFromStatus(status: number): FailureCode {
  *
  * A date is measured from the answer's own clock: ours may differ.
  */
-function retryAfterMs(header: GatewayAnswer['retryAfter']): number {
-  const { value, answeredAt } = header;
+function retryAfterMs({ retryAfter: value, answeredAt }: GatewayAnswer): number {
   if (value === undefined) return THROTTLE_WINDOW_MS;
-  const askedMs = /^\d{1,6}$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - Date.parse(answeredAt ?? '');
+  const askedMs = /^\d{1,6}$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - Number(answeredAt);
   return Number.isFinite(askedMs) && askedMs > 0 ? Math.min(askedMs, RETRY_AFTER_MS_MAX) : THROTTLE_WINDOW_MS;
 }
 

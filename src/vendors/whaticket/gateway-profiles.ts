@@ -19,6 +19,11 @@ export interface Profile {
   readonly isSuccess: (body: unknown) => boolean;
   /** What only this fork means by an error; undefined leaves it to the rules for all. */
   readonly failureFrom: (status: number, errorText: string) => FailureCode | undefined;
+  /**
+   * Which of our sends a user finds again in the customer's ticket. `all`: also those to a number. `in-ticket`: only those
+   * that were made in the ticket itself. `none`: it is not known how to look.
+   */
+  readonly readsBack: 'all' | 'in-ticket' | 'none';
 }
 
 /** The text behind which one line of forks hides every cause it does not name, a wrong number among them. */
@@ -29,6 +34,8 @@ export const PROFILES: Readonly<Record<GatewayProfile, Profile>> = {
   /**
    * The token is a value of the settings table, so the connection is named by number where it is not the default one.
    * Success is a 200 with an empty body. JSON always: multipart without files answers 200 and sends nothing.
+   *
+   * A send opens the ticket, marks it as read and is kept in it.
    *
    * Source: canove/whaticket-community, backend/src/controllers/ApiController.ts.
    */
@@ -43,11 +50,13 @@ export const PROFILES: Readonly<Record<GatewayProfile, Profile>> = {
     },
     isSuccess: (body) => !isPage(body) && errorIn(body) === undefined,
     failureFrom: () => undefined,
+    readsBack: 'all',
   },
 
   /**
    * The token belongs to the connection. Every failure but a bad token is a 400, and nearly all carry the same text:
-   * "not on WhatsApp" cannot be told from a lost session, so it is retried within bounds.
+   * "not on WhatsApp" cannot be told from a lost session, so it is retried within bounds. A send opens the ticket, marks it
+   * as read and is kept in it.
    *
    * Source: launcherbr/whaticketsaas, backend/src/controllers/MessageController.ts; for 403, 429 and
    * ERR_MESSAGE_SEND_FAILED: Lukyanaraujo16/codatendechat-main, the same file.
@@ -61,13 +70,15 @@ export const PROFILES: Readonly<Record<GatewayProfile, Profile>> = {
       status === 400 && (GENERIC_TEXT.test(errorText) || errorText === 'ERR_MESSAGE_SEND_FAILED')
         ? 'GATEWAY_SESSION_DOWN'
         : undefined,
+    readsBack: 'all',
   },
 
   /**
    * Takes any WhatsApp id, and queues every message before it answers: an answer other than 2xx means nothing was queued,
-   * even with the status 500 under which it hides a number that is not on WhatsApp.
+   * even with the status 500 under which it hides a number that is not on WhatsApp. What is sent to a number is kept
+   * outside of the ticket, where no call of the API shows it.
    *
-   * Source: ticketz-oss/ticketz, backend/src/controllers/MessageController.ts.
+   * Source: ticketz-oss/ticketz, backend/src/controllers/MessageController.ts, backend/src/helpers/SendMessage.ts.
    */
   ticketz: {
     name: 'ticketz',
@@ -76,6 +87,7 @@ export const PROFILES: Readonly<Record<GatewayProfile, Profile>> = {
     isSuccess: (body) => firstText(objectIn(body)?.mensagem) !== undefined,
     failureFrom: (status, errorText) =>
       status === 500 && errorText === 'ERR_INTERNAL_ERROR' ? 'GATEWAY_SESSION_DOWN' : undefined,
+    readsBack: 'in-ticket',
   },
 
   /**
@@ -89,6 +101,7 @@ export const PROFILES: Readonly<Record<GatewayProfile, Profile>> = {
     isSuccess: (body) => firstText(objectIn(body)?.mensagem) !== undefined && errorIn(body) === undefined,
     failureFrom: (status, errorText) =>
       status === 400 && GENERIC_TEXT.test(errorText) ? 'GATEWAY_SESSION_DOWN' : undefined,
+    readsBack: 'none',
   },
 };
 

@@ -21,24 +21,33 @@ const never = new AbortController().signal;
 const PHONE = '5511988887777';
 const TOKEN = 'token-da-conexao';
 
-describeGatewayContract({ profile: 'community', gateway, notOnWhatsApp: 'CUSTOMER_UNREACHABLE', garbage: 'sent' });
+describeGatewayContract({
+  profile: 'community',
+  gateway,
+  notOnWhatsApp: 'CUSTOMER_UNREACHABLE',
+  garbage: 'sent',
+  readsBack: 'all',
+});
 describeGatewayContract({
   profile: 'launcherbr',
   gateway,
   notOnWhatsApp: 'GATEWAY_SESSION_DOWN',
   garbage: 'GATEWAY_OUTCOME_UNKNOWN',
+  readsBack: 'all',
 });
 describeGatewayContract({
   profile: 'ticketz',
   gateway,
   notOnWhatsApp: 'GATEWAY_SESSION_DOWN',
   garbage: 'GATEWAY_OUTCOME_UNKNOWN',
+  readsBack: 'in-ticket',
 });
 describeGatewayContract({
   profile: 'hosted',
   gateway,
   notOnWhatsApp: 'GATEWAY_SESSION_DOWN',
   garbage: 'GATEWAY_OUTCOME_UNKNOWN',
+  readsBack: 'none',
 });
 
 function connectionTo(baseUrl: string, changes: Partial<GatewayConnection> = {}): GatewayConnection {

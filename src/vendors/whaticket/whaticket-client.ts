@@ -1,27 +1,29 @@
 import type { AxiosInstance } from 'axios';
 import type { Logger } from '../../platform/logger.ts';
-import type { Gateway, GatewayConnection, OutgoingText, SentText } from '../../vocabulary/gateway.ts';
+import type { Gateway, GatewayConnection, OutgoingText, Recipient, SentText } from '../../vocabulary/gateway.ts';
 import { Failure } from '../../vocabulary/failures.ts';
 import { callGateway } from './gateway-call.ts';
 import type { GatewayAnswer } from './gateway-call.ts';
 import { failureFromAnswer } from './gateway-failure.ts';
 import { isPage, PROFILES } from './gateway-profiles.ts';
 import type { Profile } from './gateway-profiles.ts';
+import { createReadBack, ticketOf } from './read-back.ts';
 import { UserSessions } from './user-sessions.ts';
 
 /** No fork tells the id under which WhatsApp knows a message that was sent through its API. */
 const SENT: SentText = { providerMessageId: undefined };
 
 /**
- * Sends through any fork of Whaticket.
+ * Sends through any fork of Whaticket, and reads back what was sent where that can be.
  *
- * Not safe to run twice: no fork knows idempotency keys. One attempt is one request, and what it throws tells whether
+ * Sending is not safe to run twice: no fork knows idempotency keys. One attempt is one request, and what it throws tells whether
  * another attempt can say anything twice.
  *
  * @param client from `createHttpClient`: it throws on no status, and its timeout bounds each request.
  */
 export function createWhaticketGateway(client: AxiosInstance, log: Logger): Gateway {
   const sessions = new UserSessions(client, log);
+  const readBack = createReadBack(client, sessions);
   return {
     async sendText(connection, message, signal) {
       const profile = PROFILES[connection.profile];
@@ -42,6 +44,10 @@ export function createWhaticketGateway(client: AxiosInstance, log: Logger): Gate
       if (isOk(answer) && profile.isSuccess(answer.body)) return SENT;
       throw failureFromAnswer(profile, answer);
     },
+    readBack(connection, recipient, signal) {
+      const isInTicket = numberFor(PROFILES[connection.profile], recipient) === undefined;
+      return readBack({ connection, recipient, isInTicket, signal });
+    },
   };
 }
 
@@ -59,7 +65,7 @@ interface TicketSending {
  */
 async function sendInTicket(sessions: UserSessions, client: AxiosInstance, sending: TicketSending): Promise<SentText> {
   const { connection, message, text, signal } = sending;
-  const ticketId = message.addresses.find((address) => address.kind === 'ticket')?.value ?? message.ticketId;
+  const ticketId = ticketOf(message);
   if (ticketId === undefined) throw unreachable('no phone number and no ticket is known');
   const { login } = connection;
   if (login === undefined) {
@@ -86,10 +92,10 @@ function isOk(answer: GatewayAnswer): boolean {
 }
 
 /** The phone where it is known. A LID is not a number: only a fork that takes WhatsApp ids can use one. */
-function numberFor(profile: Profile, message: OutgoingText): string | undefined {
-  const phone = message.addresses.find((address) => address.kind === 'phone')?.value.replace(/\D/g, '');
+function numberFor(profile: Profile, recipient: Recipient): string | undefined {
+  const phone = recipient.addresses.find((address) => address.kind === 'phone')?.value.replace(/\D/g, '');
   if (phone !== undefined && phone !== '') return phone;
-  const lid = message.addresses.find((address) => address.kind === 'lid')?.value;
+  const lid = recipient.addresses.find((address) => address.kind === 'lid')?.value;
   return lid !== undefined && profile.takesWhatsAppIds ? `${lid}@lid` : undefined;
 }
 

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import pLimit from 'p-limit';
+import { openDatabase } from './composition.ts';
+import type { Base, Opening } from './composition.ts';
+import type { WorkerConfig } from './config.ts';
+import { commitTurn } from './conversation/commit-turn.ts';
+import { ContextCache } from './conversation/context-cache.ts';
+import { emptyContext, newEpisode, remember } from './conversation/conversation-context.ts';
+import { ConversationStore } from './conversation/conversation-store.ts';
+import { opensEpisode } from './conversation/conversation.ts';
+import { LeaseKeeper } from './conversation/lease-keeper.ts';
+import { takeTurn } from './conversation/take-turn.ts';
+import type { TurnNeeds, TurnOptions } from './conversation/take-turn.ts';
+import { findPassages } from './knowledge/passage-store.ts';
+import { createHttpClient } from './platform/http-client.ts';
+import { Secret } from './platform/secret.ts';
+import { SharedCooldown } from './platform/shared-cooldown.ts';
+import { recordDeadLetter } from './recovery/dead-letters.ts';
+import { GeminiClient } from './vendors/gemini/gemini-client.ts';
+import { OpenAiCompatibleClient } from './vendors/openai-compatible/openai-compatible-client.ts';
+import type { TurnOutcome } from './vocabulary/events.ts';
+import type { ConversationId } from './vocabulary/ids.ts';
+import type { Model } from './vocabulary/model.ts';
+
+/** Leases are renewed here, so that a pool that is all taken does not cost a process its leases. */
+const LEASE_POOL = { name: 'lease', connectionsMax: 1, queryTimeoutMs: 2_000, acquireTimeoutMs: 1_000 };
+const MODEL_RESPONSE_BYTES_MAX = 4 * 1_048_576;
+/** A model of one's own often wants no key; the header is then sent empty. */
+const NO_KEY = Secret.of('');
+
+export interface TurnParts {
+  readonly opening: Opening;
+  readonly base: Base;
+  readonly ringDelivery: (id: ConversationId) => void;
+}
+
+/** Taking turns, for every process that does. */
+export interface Turns {
+  readonly store: ConversationStore;
+  /** One of the turns that this process takes at once. Never rejects. */
+  readonly take: (id: ConversationId) => Promise<TurnOutcome | 'not-taken'>;
+  /** A turn beside those, in another manner or in other company. Never rejects; the caller bounds how many there are. */
+  readonly takeAside: (id: ConversationId, how: Omit<TurnOptions, 'shutdown'>) => Promise<TurnOutcome | 'not-taken'>;
+  /** Turns stop waiting for models, so that the process can end soon; their messages stay for the next one. */
+  readonly hurry: () => void;
+}
+
+export function openTurns(config: WorkerConfig, { opening, base, ringDelivery }: TurnParts): Turns {
+  const { closing, db, log } = base;
+  const holder = randomUUID();
+  const store = new ConversationStore(db);
+  const leases = new LeaseKeeper(new ConversationStore(openDatabase(opening, LEASE_POOL)), holder, log);
+  closing.keep('leases', leases, (it) => {
+    it.close();
+  });
+  const needs = turnNeeds(config, { base, store, leases, holder, ringDelivery });
+  const limit = pLimit(config.concurrency);
+  const shutdown = new AbortController();
+  const takeAside: Turns['takeAside'] = (id, how) =>
+    takeTurn(needs, id, { ...how, shutdown: shutdown.signal }).catch((error: unknown) => {
+      log.error({ err: error, conversationId: id }, 'A turn could not be taken; the sweeper will find it');
+      return 'not-taken';
+    });
+  const hurry = (): void => {
+    shutdown.abort(new Error('The process is ending'));
+  };
+  return { store, take: (id) => limit(() => takeAside(id, { manner: 'model', alone: false })), takeAside, hurry };
+}
+
+interface NeedsParts {
+  readonly base: Base;
+  readonly store: ConversationStore;
+  readonly leases: LeaseKeeper;
+  readonly holder: string;
+  readonly ringDelivery: (id: ConversationId) => void;
+}
+
+function turnNeeds(config: WorkerConfig, { base, store, leases, holder, ringDelivery }: NeedsParts): TurnNeeds {
+  const { db, tenants, bell, log } = base;
+  const contexts = new ContextCache(base.redis, base.redisHealth, config.contextTtlSeconds);
+  const coalesceMaxMs = config.coalescing.maxMs;
+  return {
+    conversations: {
+      openTurn: (id, purpose) => store.openTurn(id, { holder, coalesceMaxMs, purpose }),
+      reopenTurn: (turn) => store.reopenTurn(turn),
+      commitTurn: (turn, commit) => commitTurn(db, turn, commit),
+      releaseTurn: (turn) => store.releaseTurn(turn),
+      releaseFailedTurn: (turn, retryInMs) => store.releaseFailedTurn(turn, retryInMs),
+      postponeTurn: (turn, ms) => store.postponeTurn(turn, ms),
+      takeBack: (turn) => store.takeBack(turn),
+    },
+    leases,
+    knowledge: { find: (tenantId, question) => findPassages(db, tenantId, question) },
+    contextOf: async (turn) => {
+      const known =
+        (await contexts.find(turn.conversationId, turn.knownUpTo)) ??
+        remember(emptyContext(), await store.readPast(turn), turn.knownUpTo);
+      return opensEpisode(turn) ? newEpisode(known) : known;
+    },
+    saveContext: (id, context) => contexts.save(id, context),
+    tenantOf: (id) => tenants.get(id),
+    setAside: async ({ conversationId, tenantId, messages, attempts, deaths }, reason) => {
+      const payload = { messageIds: messages.map((message) => message.id), attempts, deaths };
+      const letter = { tenantId, stage: 'turn', subjectId: conversationId, conversationId, reason, payload } as const;
+      await db.transaction().execute((tx) => recordDeadLetter(tx, letter, log));
+    },
+    models: openModels(config, base),
+    ringTurn: (id, delayMs) => {
+      bell.ringTurn(id, delayMs);
+    },
+    ringDelivery,
+    turnDeadlineMs: config.turnDeadlineMs,
+    log,
+  };
+}
+
+function openModels(config: WorkerConfig, { redis, redisHealth, closing, log }: Base): readonly Model[] {
+  const cooldown = new SharedCooldown({ memory: redis, health: redisHealth, log });
+  const limits = { timeoutMs: config.modelTimeoutMs, callsMax: config.concurrency * 2 };
+  const models: (Model & { close(): void })[] = [];
+  if (config.gemini !== undefined) models.push(new GeminiClient({ cooldown, log }, { ...config.gemini, ...limits }));
+  if (config.fallbackModel !== undefined) {
+    const { apiKey = NO_KEY, ...fallback } = config.fallbackModel;
+    const http = createHttpClient({
+      privateHosts: config.outboundPrivateHosts,
+      timeoutMs: limits.timeoutMs,
+      responseBytesMax: MODEL_RESPONSE_BYTES_MAX,
+      connectionsMax: limits.callsMax,
+    });
+    models.push(new OpenAiCompatibleClient({ http, cooldown, log }, { ...fallback, apiKey, ...limits }));
+  }
+  for (const model of models) {
+    closing.keep(model.name, model, (it) => {
+      it.close();
+    });
+  }
+  return models;
+}

@@ -1,0 +1,168 @@
+import type { ChildProcess } from 'node:child_process';
+import pLimit from 'p-limit';
+import { MANNERS } from '../conversation/take-turn.ts';
+import type { Manner } from '../conversation/take-turn.ts';
+import type { Logger } from '../platform/logger.ts';
+import { monotonicMs } from '../platform/time.ts';
+import { quarantineFailed, suspectTaken } from '../vocabulary/events.ts';
+import type { ConversationId } from '../vocabulary/ids.ts';
+import { SuspectProcess } from './suspect-process.ts';
+import type { SuspectOutcome } from './suspect-process.ts';
+
+/** What the quarantine needs from the rest of the system, and nothing more. */
+export interface QuarantineNeeds {
+  /** Starts a process that takes suspects; undefined where there is none to start. */
+  readonly fork: (() => ChildProcess) | undefined;
+  /** Takes a suspect in this process. */
+  readonly takeHere: (id: ConversationId, manner: Manner) => Promise<SuspectOutcome>;
+  /** Something may have been said: called after each suspect that did not die. */
+  readonly ringDelivery: (id: ConversationId) => void;
+  /** Longer than the longest turn: a process that is silent for so long hangs. */
+  readonly turnMsMax: number;
+  readonly log: Logger;
+}
+
+/** Suspects that wait. Each turn that was under way in a dead worker is one; beyond this the sweeper finds them again. */
+const WAITING_MAX = 1_000;
+/** Processes at once, because each takes memory that the machine has to have left while workers are dying on it. */
+const PROCESSES_MAX = 2;
+/** With more waiting than this, their customers would feel that there is one process. */
+const WAITING_FOR_ONE = 4;
+/** Deaths come in rows, and a process that is there saves its customers a second. After this its memory is worth more. */
+const IDLE_MS = 120_000;
+/** Processes in a row that did not start, after which suspects are taken in this process for a while. */
+const START_FAILURES_MAX = 2;
+const START_AGAIN_MS = 60_000;
+
+interface Suspect {
+  manner: Manner;
+  readonly done: PromiseWithResolvers<void>;
+}
+
+/**
+ * Takes turns that may have killed their worker, each alone in a process, so that the one that did it is known by what it
+ * does next and those that were merely beside it are answered.
+ *
+ * It remembers nothing that matters: who is a suspect, and how often a process died, stands with the conversation.
+ */
+export class Quarantine {
+  readonly #needs: QuarantineNeeds;
+  readonly #waiting = new Map<ConversationId, Suspect>();
+  readonly #inHand = new Map<ConversationId, Suspect>();
+  readonly #lanes = new Set<Promise<void>>();
+  readonly #processes = new Set<SuspectProcess>();
+  readonly #idle = new Map<SuspectProcess, NodeJS.Timeout>();
+  readonly #here = pLimit(1);
+  #startFailures = 0;
+  #startAgainAt = 0;
+  #isClosed = false;
+
+  constructor(needs: QuarantineNeeds) {
+    this.#needs = needs;
+  }
+
+  /** Resolves when the suspect was taken, however that ended. Safe to repeat: one that waits goes on waiting. Never rejects. */
+  async take(id: ConversationId, manner: Manner): Promise<void> {
+    const known = this.#waiting.get(id) ?? this.#inHand.get(id);
+    if (known !== undefined) {
+      if (MANNERS.indexOf(manner) > MANNERS.indexOf(known.manner)) known.manner = manner;
+      await known.done.promise;
+      return;
+    }
+    if (this.#isClosed || this.#waiting.size >= WAITING_MAX) return;
+    const suspect: Suspect = { manner, done: Promise.withResolvers() };
+    this.#waiting.set(id, suspect);
+    this.#openLanes();
+    await suspect.done.promise;
+  }
+
+  /** What waits is left to others; what is in hand is given back. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { done } of this.#waiting.values()) done.resolve();
+    this.#waiting.clear();
+    for (const timer of this.#idle.values()) clearTimeout(timer);
+    await Promise.all([...this.#processes].map((process) => process.end()));
+    await Promise.all(this.#lanes);
+  }
+
+  #openLanes(): void {
+    const wanted = this.#waiting.size > WAITING_FOR_ONE ? PROCESSES_MAX : 1;
+    while (this.#lanes.size < wanted) {
+      const lane = this.#runLane().finally(() => this.#lanes.delete(lane));
+      this.#lanes.add(lane);
+    }
+  }
+
+  /** Takes one suspect after the other, as long as there are any. */
+  async #runLane(): Promise<void> {
+    for (;;) {
+      const process = await this.#freeProcess();
+      const [id, suspect] = this.#waiting.entries().next().value ?? [];
+      if (id !== undefined && suspect !== undefined) {
+        this.#waiting.delete(id);
+        this.#inHand.set(id, suspect);
+        await this.#takeIn(process, id, suspect.manner);
+        this.#inHand.delete(id);
+        suspect.done.resolve();
+      }
+      if (process?.isAlive === true) this.#rest(process);
+      if (this.#waiting.size === 0) return;
+    }
+  }
+
+  async #takeIn(process: SuspectProcess | undefined, id: ConversationId, manner: Manner): Promise<void> {
+    const outcome = await (process === undefined
+      ? this.#here(() => this.#needs.takeHere(id, manner))
+      : process.take({ take: id, manner }, this.#needs.turnMsMax));
+    // Somebody else has it, or there is nothing left of it: then nothing was tried, and nothing is known.
+    if (outcome !== 'busy' && outcome !== 'nothing-to-answer' && outcome !== 'not-due') {
+      suspectTaken(this.#needs.log, { conversationId: id, outcome });
+    }
+    if (outcome !== 'died') this.#needs.ringDelivery(id);
+  }
+
+  /** A process that can be asked, or undefined when suspects have to be taken here. */
+  async #freeProcess(): Promise<SuspectProcess | undefined> {
+    const [rested] = this.#idle.keys();
+    if (rested !== undefined) {
+      clearTimeout(this.#idle.get(rested));
+      this.#idle.delete(rested);
+      if (rested.isAlive) return rested;
+    }
+    const { fork } = this.#needs;
+    if (fork === undefined) return undefined;
+    if (this.#startFailures >= START_FAILURES_MAX && monotonicMs() < this.#startAgainAt) return undefined;
+    do {
+      const started = await this.#start(fork);
+      if (started !== undefined || this.#isClosed) return started;
+    } while (this.#startFailures < START_FAILURES_MAX);
+    this.#startAgainAt = monotonicMs() + START_AGAIN_MS;
+    return undefined;
+  }
+
+  async #start(fork: () => ChildProcess): Promise<SuspectProcess | undefined> {
+    try {
+      const started = new SuspectProcess(fork());
+      this.#processes.add(started);
+      void started.ended.then(() => this.#processes.delete(started));
+      await started.ready();
+      this.#startFailures = 0;
+      return started;
+    } catch (error) {
+      if (this.#isClosed) return undefined;
+      this.#startFailures += 1;
+      const reason = error instanceof Error ? error.message : 'unknown';
+      quarantineFailed(this.#needs.log, { inARow: this.#startFailures, reason });
+      return undefined;
+    }
+  }
+
+  #rest(process: SuspectProcess): void {
+    const timer = setTimeout(() => {
+      this.#idle.delete(process);
+      void process.end();
+    }, IDLE_MS);
+    this.#idle.set(process, timer);
+  }
+}

@@ -1,0 +1,111 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { BAKERY_ARTICLES } from '../support/articles.ts';
+import { POISON } from '../support/poison-preload.ts';
+import { Town } from '../support/town.ts';
+import type { Customer, TownTenant } from '../support/town-people.ts';
+import { until } from '../support/until.ts';
+import type { WorkerProcess } from '../support/worker-process.ts';
+
+const PRELOAD = new URL('../support/poison-preload.ts', import.meta.url).href;
+/** With the poisonous one they fill every place of a worker. */
+const INNOCENTS = 49;
+const PATIENCE_MS = 60_000;
+
+let town: Town;
+let bakery: TownTenant;
+let folder: string;
+let workers: WorkerProcess[];
+
+beforeEach(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'plantao-poison-'));
+  workers = [];
+  town = await Town.start({ worker: false, environment: { MODEL_TIMEOUT_MS: '20000', TURN_DEADLINE_MS: '30000' } });
+  const librarian = await town.startWorkerProcess();
+  bakery = await town.tenant({ articles: BAKERY_ARTICLES });
+  await librarian.end();
+});
+
+afterEach(async () => {
+  await town.close();
+  fs.rmSync(folder, { recursive: true });
+});
+
+/** Whose processes have died of the poison, in order. */
+function deaths(): readonly string[] {
+  const file = path.join(folder, 'deaths');
+  return fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim().split('\n') : [];
+}
+
+async function startFragileWorker(): Promise<WorkerProcess> {
+  const environment = { NODE_OPTIONS: `--import=${PRELOAD}`, POISON_DEATHS: path.join(folder, 'deaths') };
+  const worker = await town.startWorkerProcess(environment);
+  workers.push(worker);
+  return worker;
+}
+
+/** As a supervisor does it: a worker that has died is started again. */
+async function keepAlive(isEnough: () => Promise<boolean>): Promise<void> {
+  await until(async () => {
+    if (workers.at(-1)?.hasEnded === true) await startFragileWorker();
+    return await isEnough();
+  }, PATIENCE_MS);
+}
+
+function customers(count: number): readonly Customer[] {
+  return Array.from({ length: count }, (_none, index) =>
+    bakery.customer(`Cliente ${index}`, `5511977${String(100_000 + index)}`),
+  );
+}
+
+describe('a message that kills every process that answers it', () => {
+  it('is found alone: 49 others that were beside it are answered once, and a person gets it after three deaths', async () => {
+    const [eva, others] = [bakery.customer('Eva', '5511966660001'), customers(INNOCENTS)];
+    const fragile = await startFragileWorker();
+    town.gemini.nextAnswers(others.map(() => ({ mode: 'hang' })));
+    await Promise.all(others.map((other) => other.writes('Qual é a taxa de entrega?')));
+    await until(() => town.gemini.requests.length === INNOCENTS);
+    await eva.writes(`Esse bolo leva ${POISON}?`);
+    await fragile.isGone();
+
+    await keepAlive(async () => await Promise.resolve(others.every((other) => other.received().length > 0)));
+    await keepAlive(async () => (await eva.conversation()).owner === 'human');
+    await eva.hears(1);
+
+    for (const other of others) {
+      expect([other.name, ...other.received()]).toEqual([other.name, expect.stringContaining('R$ 8,00')]);
+    }
+    expect(deaths()).toEqual(['main.ts', 'quarantine.ts', 'quarantine.ts']);
+    const letters = await town.database.db.selectFrom('dead_letter').select('payload').execute();
+    expect(letters).toEqual([{ payload: { messageIds: [expect.any(String)], attempts: 1, deaths: 3 } }]);
+    expect(await bakery.deadLetters()).toEqual([
+      expect.objectContaining({ stage: 'turn', state: 'open', reason: expect.stringContaining('died') }),
+    ]);
+    expect(await eva.conversation()).toMatchObject({ owner: 'human', ownerReason: 'turn-failed' });
+    expect(await eva.settled()).toEqual(['human']);
+    expect(eva.received()).toEqual([expect.stringContaining('Já chamei uma pessoa')]);
+  }, 120_000);
+
+  it('is answered after all, when a worker without the fault replays it', async () => {
+    const eva = bakery.customer('Eva', '5511966660001');
+    await startFragileWorker();
+    await eva.writes(`Qual é a taxa de entrega? Leva ${POISON}?`);
+    await keepAlive(async () => (await eva.findConversation())?.owner === 'human');
+    await eva.hears(1);
+    await Promise.all(workers.map((worker) => worker.kill()));
+
+    await town.startWorkerProcess();
+    const [letter] = await bakery.deadLetters();
+    const replayed = await bakery.api('POST', `/dead-letters/${letter?.id ?? ''}/replay`);
+    await eva.hears(2);
+    await eva.isQuiet();
+
+    expect(replayed.status).toBe(200);
+    expect(eva.received()[1]).toContain('R$ 8,00');
+    expect(eva.received()).toHaveLength(2);
+    expect(await eva.settled()).toEqual(['reply']);
+    expect(await eva.conversation()).toMatchObject({ owner: 'bot' });
+  }, 120_000);
+});

@@ -1,0 +1,38 @@
+import { composeQuarantine } from '../src/compose-quarantine.ts';
+import { loadConfigOrExit, WorkerEnvironment } from '../src/config.ts';
+import { createLogger } from '../src/platform/logger.ts';
+import { runUntilSignal } from '../src/platform/process.ts';
+import { SuspectOrder } from '../src/recovery/suspect-process.ts';
+import type { SuspectReport } from '../src/recovery/suspect-process.ts';
+
+/**
+ * Takes suspects, one at a time, for the worker that started it. If one of them kills it, nothing else was in it.
+ *
+ * It ends with that worker: a line that is cut makes it give back what it has.
+ */
+const config = loadConfigOrExit(WorkerEnvironment);
+const log = createLogger({ level: config.logLevel, process: 'quarantine' });
+
+await runUntilSignal(log, async () => {
+  const { turns, health, closing } = await composeQuarantine(config, log);
+  let last: Promise<void> = Promise.resolve();
+  const take = async ({ take: id, manner }: SuspectOrder): Promise<void> => {
+    report({ taken: id, outcome: await turns.takeAside(id, { manner, alone: true }) });
+  };
+  process.on('message', (message) => {
+    const order = SuspectOrder.parse(message);
+    last = last.then(() => take(order));
+  });
+  closing.keep('turn', turns, async () => {
+    turns.hurry();
+    await last;
+  });
+  health.started();
+  report({ isReady: true });
+  return { health, closing };
+});
+
+function report(it: SuspectReport): void {
+  // Who cannot be told has died, and the end of the line ends us as well.
+  if (process.connected) process.send?.(it, undefined, undefined, () => undefined);
+}
