@@ -11,4 +11,5 @@ const end = (): void => {
   void server.close().finally(() => process.exit(0));
 };
 process.on('SIGTERM', end);
+process.on('SIGINT', end);
 process.on('disconnect', end);

@@ -62,7 +62,7 @@ export class Supervisor {
       [...this.#running.values()].reverse().map(async ({ child }) => {
         if (child.exitCode !== null || child.signalCode !== null) return;
         const gone = once(child, 'exit');
-        child.kill('SIGTERM');
+        child.kill('SIGINT');
         const late = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
         await gone;
         clearTimeout(late);

@@ -3,15 +3,12 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Pool } from 'pg';
 import { loadConfigOrExit, MigrationEnvironment } from '../src/config.ts';
 import type { Secret } from '../src/platform/secret.ts';
-import { migrateDown, migrateUp, migrationStatus } from '../src/platform/migrator.ts';
+import { migrateDown, migrateUp, MIGRATION_LOCK_TIMEOUT_MS, migrationStatus } from '../src/platform/migrator.ts';
 import { describeSchema } from './describe-schema.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { brokenRules } from './rules.ts';
 
 const USAGE = 'Usage: npm run migrate -- up | down | status | check';
-
-/** How long a migration waits for a lock before it gives way to the traffic, and how long one may run. */
-const LOCK_TIMEOUT = '10s';
 
 async function main(command: string | undefined): Promise<number> {
   const { databaseUrl } = loadConfigOrExit(MigrationEnvironment);
@@ -67,7 +64,7 @@ async function withDatabase<T>(url: { reveal(): string }, work: (db: Kysely<unkn
     connectionString: url.reveal(),
     max: 2,
     connectionTimeoutMillis: 5_000,
-    options: `-c lock_timeout=${LOCK_TIMEOUT}`,
+    options: `-c lock_timeout=${MIGRATION_LOCK_TIMEOUT_MS}`,
   });
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
   try {

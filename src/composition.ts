@@ -19,6 +19,9 @@ import type { Schema } from './vocabulary/schema.ts';
  * they need, and closed in reverse. Here stands what every process has; compose-service.ts and compose-work.ts add the rest.
  */
 
+/** Readiness has a line of its own: a part that has used up its pool is busy, and the process is not away. */
+const HEALTH_POOL = { name: 'health', connectionsMax: 1, queryTimeoutMs: 1_000, acquireTimeoutMs: 1_000 };
+
 /** What every process reads from its environment. */
 export interface BaseConfig {
   readonly databaseUrl: Secret;
@@ -57,6 +60,7 @@ export async function openBase(opening: Opening, pool: PoolOptions): Promise<Bas
   });
   const db = openDatabase(opening, pool);
   await assertMigrated(db, MIGRATIONS);
+  const healthDb = openDatabase(opening, HEALTH_POOL);
   const tenants = new TenantStore(db, { current: config.masterKey, previous: config.masterKeyPrevious });
   return {
     db,
@@ -66,7 +70,7 @@ export async function openBase(opening: Opening, pool: PoolOptions): Promise<Bas
     channels: new ChannelStore(db, (id) => tenants.keysOf(id)),
     bell: closing.keep('bell', new Bell(redis, redisHealth, log), (it) => it.close()),
     health: new Health({
-      database: () => db.selectNoFrom((is) => is.lit(1).as('one')).execute(),
+      database: () => healthDb.selectNoFrom((is) => is.lit(1).as('one')).execute(),
       detail: () => ({ redis: redisHealth.isUp ? 'up' : 'down', redisSince: redisHealth.since.toISOString() }),
     }),
     closing,

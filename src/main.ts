@@ -16,5 +16,5 @@ await runUntilSignal(log, async () => {
   closing.keep('http server', server, (it) => it.close());
   health.started();
   log.info({ event: 'service.started', port: server.port }, `The service listens on port ${server.port}`);
-  return { health, closing };
+  return { health, closing, drain: (ms) => server.drain(ms) };
 });

@@ -1,3 +1,4 @@
+import { BreakerOpenError } from '../platform/breaker.ts';
 import { withContext } from '../platform/context.ts';
 import { fullJitterMs, monotonicMs, pause, systemClock } from '../platform/time.ts';
 import type { Channel } from '../tenants/tenants.ts';
@@ -25,6 +26,8 @@ export interface DeliverNeeds extends SettleUnknownNeeds, EchoNeeds {
   readonly pacingMs: number;
 }
 
+/** Between two looks at a gateway whose breaker is open, at least; a breaker lets somebody try every ten seconds. */
+const LEFT_ALONE_MS = 2_000;
 const BACKOFF = { baseMs: 1_000, capMs: 60_000 };
 /**
  * How long it is tried to record a confirmed send, and the wait between two tries. Short and many, because once the database is back the next
@@ -73,7 +76,7 @@ async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending): Pr
   }
   const { channel, addresses } = way;
   if (monotonicMs() - claimedAt > CLAIM_GOOD_FOR_MS) {
-    await needs.outbox.unclaim(bubble);
+    await needs.outbox.unclaim(bubble, 0);
     return 'go-on';
   }
   const startedAt = monotonicMs();
@@ -159,6 +162,14 @@ async function afterFailure(needs: DeliverNeeds, { id, bubble, failure, attempte
     }
     attempted('unknown', failure.code);
     return 'go-on';
+  }
+  // Its gateway is left alone: nothing was tried, so the wait for its return does not grow.
+  if (failure.cause instanceof BreakerOpenError) {
+    const inMs = LEFT_ALONE_MS + fullJitterMs(1, { baseMs: LEFT_ALONE_MS, capMs: LEFT_ALONE_MS });
+    await needs.outbox.unclaim(bubble, inMs);
+    attempted('retry', failure.code);
+    needs.ringDelivery(id, inMs);
+    return 'stop';
   }
   // What bounds the retries is the row's deadline: a gateway may be away for minutes, and nothing was said meanwhile.
   if (failure.verdict === 'retry-later') {

@@ -164,8 +164,12 @@ export class OutboxStore {
   }
 
   /** The claim came to nothing before a byte was written. It does not count as an attempt. */
-  async unclaim(bubble: ClaimedBubble): Promise<void> {
-    await this.#setBack(bubble, sql`state = 'pending', attempts = attempts - 1, due_at = clock_timestamp()`);
+  async unclaim(bubble: ClaimedBubble, againInMs: number): Promise<void> {
+    await this.#setBack(
+      bubble,
+      sql`state = 'pending', attempts = attempts - 1,
+        due_at = clock_timestamp() + ${againInMs} * interval '1 millisecond'`,
+    );
   }
 
   /**

@@ -1,9 +1,15 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { RequestListener } from 'node:http';
+import { pause } from './time.ts';
 
 export interface HttpServer {
   readonly port: number;
+  /**
+   * Goes on answering for this long and asks every caller to open another line for its next request, so that whoever
+   * routes to us has the time to notice that we leave.
+   */
+  drain(ms: number): Promise<void>;
   /** Takes no new connection, ends the idle ones, and waits for the answers under way. */
   close(): Promise<void>;
 }
@@ -31,6 +37,12 @@ export async function listen(app: RequestListener, where: { host: string; port: 
   if (address === null || typeof address === 'string') throw new Error('The server has no port');
   return {
     port: address.port,
+    drain: async (ms) => {
+      server.prependListener('request', (_req, res) => {
+        res.setHeader('Connection', 'close');
+      });
+      await pause(ms);
+    },
     close: async () => {
       const closed = once(server, 'close');
       server.close();

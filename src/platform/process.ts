@@ -7,7 +7,12 @@ import type { Logger } from './logger.ts';
 export interface Running {
   readonly health: Health;
   readonly closing: Lifecycle;
+  /** Serves on while others learn that this process leaves. Never rejects. */
+  readonly drain?: (ms: number) => Promise<void>;
 }
+
+/** How long a load balancer may take to notice: two looks at `/readyz` that are two seconds apart. */
+const DRAIN_MS = 4_000;
 
 /** After this the process ends even if something does not close: the platform would kill it anyway. */
 const END_WITHIN_MS = 25_000;
@@ -24,9 +29,9 @@ export async function runUntilSignal(log: Logger, start: () => Promise<Running>)
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   // Started by a supervisor that has died: nobody would ever end us.
-  process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  process.on('disconnect', () => process.kill(process.pid, 'SIGINT'));
 
-  const { health, closing } = await start().catch((error: unknown) => {
+  const { health, closing, drain } = await start().catch((error: unknown) => {
     fail(error);
     throw error;
   });
@@ -37,7 +42,11 @@ export async function runUntilSignal(log: Logger, start: () => Promise<Running>)
     log.info({ event: 'process.ending', signal }, 'The process ends');
     health.draining();
     setTimeout(() => process.exit(128 + constants.signals[signal]), END_WITHIN_MS).unref();
-    void closing.close().then(() => process.exit(0));
+    // SIGTERM is a platform that routes to us; SIGINT is somebody at a terminal, who would only wait.
+    const drained = signal === 'SIGTERM' ? drain?.(DRAIN_MS) : undefined;
+    void Promise.resolve(drained)
+      .then(() => closing.close())
+      .then(() => process.exit(0));
   };
   process.on('SIGTERM', end);
   process.on('SIGINT', end);

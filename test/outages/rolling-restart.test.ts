@@ -14,6 +14,7 @@ import { TcpProxy } from './tcp-proxy.ts';
 import type { Target } from './tcp-proxy.ts';
 
 const MESSAGES_PER_SECOND = 100;
+const LOOK_EVERY_MS = 1_000;
 /** The platform kills who has not ended by then. */
 const GRACE_MS = 25_000;
 
@@ -44,28 +45,50 @@ describe('services that are restarted one after the other, at a hundred messages
     bakery = await town.tenant({ articles: BAKERY_ARTICLES });
   });
 
-  it('fail no webhook: the balancer leaves one out before it is asked to end', async () => {
-    services = [await startServiceProcess(town.environment), await startServiceProcess(town.environment)];
-    balancer.leadTo(...services.map(targetOf));
-    const { webhook } = bakery.connection;
-    bakery.connection.webhook = { ...webhook, url: balancer.through(webhook.url) };
-    const load = new Load();
-
-    for (const [index, old] of services.entries()) {
-      await until(() => load.begun > (index + 1) * MESSAGES_PER_SECOND, 30_000);
-      // As every balancer does: new connections go to the others, and then the one is told to end.
-      balancer.leadTo(...services.filter((service) => service !== old).map(targetOf));
-      expect(await old.end()).toBe(0);
-      services[index] = await startServiceProcess(town.environment);
+  it.each([
+    ['a connection for each', false],
+    ['connections that are kept', true],
+  ])(
+    'fail no webhook when they are simply told to end, with %s',
+    async (_name, keepAlive) => {
+      services = [await startServiceProcess(town.environment), await startServiceProcess(town.environment)];
       balancer.leadTo(...services.map(targetOf));
-    }
-    await load.end();
-    await expectCleanHistory(town, { accepted: load.accepted, withinMs: 40_000 });
+      const isOver = new AbortController();
+      const watching = leadToWhoIsReady(isOver.signal);
+      const { webhook } = bakery.connection;
+      bakery.connection.webhook = { ...webhook, url: balancer.through(webhook.url) };
+      const load = new Load(keepAlive);
 
-    expect(load.failures).toEqual([]);
-    expect(load.accepted).toHaveLength(load.begun);
-  }, 90_000);
+      for (const [index, old] of services.entries()) {
+        await until(() => load.begun > (index + 1) * MESSAGES_PER_SECOND, 30_000);
+        expect(await old.end()).toBe(0);
+        services[index] = await startServiceProcess(town.environment);
+      }
+      await load.end();
+      isOver.abort();
+      await watching;
+      await expectCleanHistory(town, { accepted: load.accepted, withinMs: 40_000 });
+
+      expect(load.failures).toEqual([]);
+      expect(load.accepted).toHaveLength(load.begun);
+    },
+    90_000,
+  );
 });
+
+/** As every balancer does: it asks again and again who is ready, and new connections go to those. */
+async function leadToWhoIsReady(signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const asked = services.map(async (service) => {
+      const response = await fetch(`${service.url}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(
+        () => undefined,
+      );
+      return response?.ok === true ? [targetOf(service)] : [];
+    });
+    balancer.leadTo(...(await Promise.all(asked)).flat());
+    await pause(LOOK_EVERY_MS);
+  }
+}
 
 /** Messages that come at a constant rate, whether or not those before them have been answered. */
 class Load {
@@ -75,8 +98,10 @@ class Load {
   #isOver = false;
   readonly #underWay: Promise<void>[] = [];
   readonly #running: Promise<void>;
+  readonly #agent: http.Agent;
 
-  constructor() {
+  constructor(keepAlive: boolean) {
+    this.#agent = new http.Agent({ keepAlive });
     this.#running = this.#run();
   }
 
@@ -84,6 +109,7 @@ class Load {
     this.#isOver = true;
     await this.#running;
     await Promise.all(this.#underWay);
+    this.#agent.destroy();
   }
 
   async #run(): Promise<void> {
@@ -98,7 +124,7 @@ class Load {
   async #write(index: number): Promise<void> {
     const id = `3EB0E${index}`;
     try {
-      const status = await postOnItsOwn(index, id);
+      const status = await post(this.#agent, index, id);
       if (status === 200) this.accepted.push(id);
       else this.failures.push(`status ${status}`);
     } catch (error) {
@@ -107,8 +133,7 @@ class Load {
   }
 }
 
-/** A webhook on a connection of its own, as the forks post them. */
-async function postOnItsOwn(index: number, id: string): Promise<number | undefined> {
+async function post(agent: http.Agent, index: number, id: string): Promise<number | undefined> {
   const { url, auth } = bakery.connection.webhook;
   const body = JSON.stringify({
     key: { remoteJid: `55119${88_000_000 + index}@s.whatsapp.net`, fromMe: false, id },
@@ -118,7 +143,7 @@ async function postOnItsOwn(index: number, id: string): Promise<number | undefin
   });
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
   const headers = { ...webhookHeaders(auth, body), 'content-length': Buffer.byteLength(body) };
-  const request = http.request(url, { method: 'POST', agent: false, headers }, (response) => {
+  const request = http.request(url, { method: 'POST', agent, headers }, (response) => {
     response.resume().on('end', () => {
       resolve(response.statusCode);
     });
