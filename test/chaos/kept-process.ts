@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { NODE_FLAGS } from '../../local/node-flags.ts';
+import { waitUntilGone } from '../../local/processes.ts';
+import { systemClock } from '../../src/platform/time.ts';
+import { until } from '../support/until.ts';
+
+export interface KeptProcessOptions {
+  readonly name: string;
+  /** Relative to the project. */
+  readonly file: string;
+  /** With a `PORT` on which `/readyz` answers. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly logs: string;
+}
+
+const ROOT = path.join(import.meta.dirname, '..', '..');
+/** About what a container runtime takes. */
+const RESTART_AFTER_MS = 200;
+const READY_WITHIN_MS = 30_000;
+const END_WITHIN_MS = 10_000;
+/** The product's processes say so as soon as they are ready. */
+const STARTED = '.started"';
+
+/** A process of the product that is started again when it dies, and knows which deaths were its killer's. */
+export class KeptProcess {
+  readonly name: string;
+  /** Deaths of a process that ran and to which nobody here did anything, with what it ended with. */
+  readonly ownDeaths: string[] = [];
+  /** Starts that came to nothing, as without a database, and were repeated. */
+  failedStarts = 0;
+  readonly #spawnedAt: number[] = [];
+  readonly #options: KeptProcessOptions;
+  readonly #logFile: string;
+  #child: ChildProcess;
+  #isStopping = false;
+  #restart: NodeJS.Timeout | undefined;
+
+  constructor(options: KeptProcessOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#logFile = path.join(options.logs, `${options.name}.log`);
+    this.#child = this.#spawn();
+  }
+
+  /** Resolves when the process that runs now says that it is ready. */
+  async untilReady(): Promise<void> {
+    const url = `http://127.0.0.1:${this.#options.environment.PORT ?? ''}/readyz`;
+    await until(async () => {
+      if (this.failedStarts > 0) throw new Error(`${this.name} does not start; see ${this.#logFile}`);
+      return await fetch(url, { signal: AbortSignal.timeout(1_000) }).then(
+        (response) => response.ok,
+        () => false,
+      );
+    }, READY_WITHIN_MS);
+  }
+
+  /** How long each start took that came to its end. On a busy machine that is most of what a kill costs. */
+  startsMs(): readonly number[] {
+    const lines = fs.readFileSync(this.#logFile, 'utf8').split('\n');
+    const readyAt = lines.flatMap((line) => {
+      const [, time] = /"time":"([^"]+)"/.exec(line) ?? [];
+      return line.includes(STARTED) && time !== undefined ? [Date.parse(time)] : [];
+    });
+    return this.#spawnedAt.flatMap((spawnedAt, index) => {
+      const until = this.#spawnedAt[index + 1] ?? Infinity;
+      const ready = readyAt.find((at) => at >= spawnedAt && at < until);
+      return ready === undefined ? [] : [ready - spawnedAt];
+    });
+  }
+
+  /** `kill -9`. Another one is started. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  /** Safe to repeat. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    clearTimeout(this.#restart);
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGCONT');
+    child.kill('SIGTERM');
+    if (!(await waitUntilGone(child.pid, END_WITHIN_MS))) child.kill('SIGKILL');
+    await gone;
+  }
+
+  #spawn(): ChildProcess {
+    const { file, environment } = this.#options;
+    const log = fs.openSync(this.#logFile, 'a');
+    const logged = fs.fstatSync(log).size;
+    const child = spawn(process.execPath, [...NODE_FLAGS, path.join(ROOT, file)], {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH, ...environment },
+      // The channel's end tells it that the run itself has died.
+      stdio: ['ignore', log, log, 'ipc'],
+    });
+    fs.closeSync(log);
+    this.#spawnedAt.push(systemClock.now().getTime());
+    child.once('exit', (code, signal) => {
+      if (this.#isStopping) return;
+      if (signal !== 'SIGKILL') {
+        if (fs.readFileSync(this.#logFile).subarray(logged).includes(STARTED)) {
+          this.ownDeaths.push(`code ${code ?? signal ?? 'unknown'}`);
+        } else this.failedStarts += 1;
+      }
+      this.#restart = setTimeout(() => {
+        this.#child = this.#spawn();
+      }, RESTART_AFTER_MS);
+    });
+    return child;
+  }
+}
