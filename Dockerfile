@@ -8,8 +8,9 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts --no-fund --no-audit && npm cache clean --force
 
 FROM node:24-slim
-# Node would size its heap by the host's memory; a process needs a fifth of what it then takes.
-ENV NODE_ENV=production NODE_OPTIONS="--max-semi-space-size=16 --max-old-space-size=192"
+# Node would size its heap by the host's memory; a process needs a fifth of what it then takes. Whoever is started again in
+# the same container, as a worker's quarantine, finds its modules compiled.
+ENV NODE_ENV=production NODE_OPTIONS="--max-semi-space-size=16 --max-old-space-size=192" NODE_COMPILE_CACHE=/tmp/node-compile-cache
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json LICENSE ./

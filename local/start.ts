@@ -53,6 +53,8 @@ async function start(): Promise<void> {
   const gatewayPort = await freePort();
   const geminiPort = await freePort();
   const ownKey = process.env.GEMINI_API_KEY ?? '';
+  // A process that is started again finds its modules compiled: a third of the time that a worker takes to come back.
+  process.env.NODE_COMPILE_CACHE ??= path.join(DATA, 'compile-cache');
   const environment = {
     DATABASE_URL: databaseUrl.url,
     REDIS_URL: redis.url,

@@ -248,6 +248,7 @@ const TURNS = [
      deadline_at timestamptz not null,
      paced_at timestamptz,
      sending_since timestamptz,
+     claim_id uuid,
      unknown_since timestamptz,
      read_back_at timestamptz,
      sent_at timestamptz,

@@ -12,6 +12,7 @@ import { LeaseKeeper } from './conversation/lease-keeper.ts';
 import { takeTurn } from './conversation/take-turn.ts';
 import type { TurnNeeds, TurnOptions } from './conversation/take-turn.ts';
 import { findPassages } from './knowledge/passage-store.ts';
+import { sqlState } from './platform/database.ts';
 import { createHttpClient } from './platform/http-client.ts';
 import { Secret } from './platform/secret.ts';
 import { SharedCooldown } from './platform/shared-cooldown.ts';
@@ -81,7 +82,14 @@ function turnNeeds(config: WorkerConfig, { base, store, leases, holder, ringDeli
   const coalesceMaxMs = config.coalescing.maxMs;
   return {
     conversations: {
-      openTurn: (id, purpose) => store.openTurn(id, { holder, coalesceMaxMs, purpose }),
+      openTurn: async (id, purpose) => {
+        try {
+          return await store.openTurn(id, { holder, coalesceMaxMs, purpose });
+        } catch (error) {
+          if (sqlState(error) === undefined) leases.doubt(id);
+          throw error;
+        }
+      },
       reopenTurn: (turn) => store.reopenTurn(turn),
       commitTurn: (turn, commit) => commitTurn(db, turn, commit),
       releaseTurn: (turn) => store.releaseTurn(turn),

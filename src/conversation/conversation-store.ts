@@ -108,6 +108,14 @@ export class ConversationStore {
        where c.id = held.id and c.fence = held.fence and c.lease_owner = ${holder}`.execute(this.#db);
   }
 
+  /** Gives leases back that were given to this process without its knowledge. Returns the conversations where that was so. */
+  async giveBackUnheard(holder: string, ids: readonly ConversationId[]): Promise<readonly ConversationId[]> {
+    const { rows } = await sql<{ id: string }>`
+      update conversation set lease_owner = null, lease_until = null
+       where id = any(${ids}::uuid[]) and lease_owner = ${holder} returning id`.execute(this.#db);
+    return rows.map((row) => ConversationId.parse(row.id));
+  }
+
   /** Ends a lease without a decision, because the process ends or another owner came. A suspect stays one. */
   async releaseTurn(turn: Turn): Promise<void> {
     await this.#release(turn, sql`lease_until = null, attempts = 0`);

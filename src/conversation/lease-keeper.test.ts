@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { turnOver, unanswered } from '../../test/support/turns.ts';
 import { createLogger } from '../platform/logger.ts';
+import type { ConversationId } from '../vocabulary/ids.ts';
 import { RENEW_EVERY_MS } from './conversation-store.ts';
 import { LeaseKeeper, LeaseLost } from './lease-keeper.ts';
 
@@ -9,6 +10,9 @@ class Leases {
   readonly asked: (readonly string[])[] = [];
   readonly lost = new Set<string>();
   readonly givenBack: string[] = [];
+  /** Given, and the process does not know. */
+  readonly unheard = new Set<ConversationId>();
+  readonly lookedFor: (readonly ConversationId[])[] = [];
   isDown = false;
 
   async renewLeases(_holder: string, held: readonly { conversationId: string }[]): Promise<ReadonlySet<string>> {
@@ -16,6 +20,12 @@ class Leases {
     this.asked.push(ids);
     if (this.isDown) return await Promise.reject(new Error('the database is away'));
     return await Promise.resolve(new Set(ids.filter((id) => !this.lost.has(id))));
+  }
+
+  async giveBackUnheard(_holder: string, ids: readonly ConversationId[]): Promise<readonly ConversationId[]> {
+    if (this.isDown) return await Promise.reject(new Error('the database is away'));
+    this.lookedFor.push(ids);
+    return await Promise.resolve(ids.filter((id) => this.unheard.delete(id)));
   }
 
   async giveBackLeases(_holder: string, held: readonly { conversationId: string }[]): Promise<void> {
@@ -160,5 +170,32 @@ describe('a turn that hangs', () => {
     expect(leases.givenBack).toEqual([ana.conversationId]);
     expect(leases.asked.at(-1)).toEqual([bia.conversationId]);
     expect(longer.signal.aborted).toBe(false);
+  });
+});
+
+describe('a lease that was asked for and never heard of', () => {
+  it('is looked for until it is found, also through an outage', async () => {
+    const { conversationId } = turn();
+    leases.isDown = true;
+    keeper.doubt(conversationId);
+    await renewals(2);
+    leases.isDown = false;
+    await renewals(1);
+    leases.unheard.add(conversationId);
+    await renewals(3);
+
+    expect(leases.unheard.size).toBe(0);
+    expect(leases.lookedFor).toEqual([[conversationId], [conversationId]]);
+  });
+
+  it('is not looked for any more once the process holds it knowingly, nor for ever', async () => {
+    const [ana, bia] = [turn(), turn()];
+    keeper.doubt(ana.conversationId);
+    keeper.doubt(bia.conversationId);
+    keeper.hold(ana, TURN_MS);
+    await renewals(30);
+
+    expect(new Set(leases.lookedFor.flat())).toEqual(new Set([bia.conversationId]));
+    expect(leases.lookedFor.length).toBeLessThan(30);
   });
 });

@@ -3,6 +3,7 @@ import { monotonicMs } from '../platform/time.ts';
 import { LEASE_MS, RENEW_EVERY_MS } from './conversation-store.ts';
 import type { ConversationStore } from './conversation-store.ts';
 import type { Turn } from './conversation.ts';
+import type { ConversationId } from '../vocabulary/ids.ts';
 
 /** A lease that this process holds. */
 export interface HeldLease {
@@ -22,6 +23,8 @@ interface Held {
   renewedAt: number;
 }
 
+type LeaseStore = Pick<ConversationStore, 'renewLeases' | 'giveBackLeases' | 'giveBackUnheard'>;
+
 /** Said by an aborted turn's signal: somebody else may hold the conversation now. */
 export class LeaseLost extends Error {
   constructor() {
@@ -29,6 +32,13 @@ export class LeaseLost extends Error {
     this.name = 'LeaseLost';
   }
 }
+
+/**
+ * How long a lease is looked for that this process may have got without hearing of it: a frozen database runs what it was
+ * sent before it froze, and the answer finds nobody.
+ */
+const DOUBT_MS = 30_000;
+const DOUBTS_MAX = 1_000;
 
 /** How much longer than its deadline a turn may take: the commit and what follows it. */
 const MARGIN_MS = 10_000;
@@ -40,15 +50,17 @@ const MARGIN_MS = 10_000;
  * is how the dead are known.
  */
 export class LeaseKeeper {
-  readonly #store: Pick<ConversationStore, 'renewLeases' | 'giveBackLeases'>;
+  readonly #store: LeaseStore;
   readonly #holder: string;
   readonly #log: Logger;
   readonly #held = new Set<Held>();
   /** To be given back. Each is of a turn that this process has run, so there are never more than it runs in an outage. */
   readonly #owed = new Set<Held>();
+  /** Conversations whose lease may be ours, and until when that is worth a look. */
+  readonly #doubts = new Map<ConversationId, number>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(store: Pick<ConversationStore, 'renewLeases' | 'giveBackLeases'>, holder: string, log: Logger) {
+  constructor(store: LeaseStore, holder: string, log: Logger) {
     this.#store = store;
     this.#holder = holder;
     this.#log = log;
@@ -65,6 +77,7 @@ export class LeaseKeeper {
       renewedAt: monotonicMs(),
     };
     this.#held.add(held);
+    this.#doubts.delete(turn.conversationId);
     return {
       signal: held.lost.signal,
       drop: () => this.#held.delete(held),
@@ -72,6 +85,11 @@ export class LeaseKeeper {
         this.#owe(held);
       },
     };
+  }
+
+  /** The lease was asked for and no answer came: if it was given, nobody knows that they have it. */
+  doubt(id: ConversationId): void {
+    if (this.#doubts.size < DOUBTS_MAX) this.#doubts.set(id, monotonicMs() + DOUBT_MS);
   }
 
   get size(): number {
@@ -88,7 +106,18 @@ export class LeaseKeeper {
       this.#log.error({ conversationId: held.conversationId }, 'A turn hangs; its lease is taken from it');
       this.#owe(held);
     }
-    await Promise.all([this.#renew(), this.#giveBack()]);
+    await Promise.all([this.#renew(), this.#giveBack(), this.#resolveDoubts()]);
+  }
+
+  async #resolveDoubts(): Promise<void> {
+    for (const [id, until] of this.#doubts) if (monotonicMs() > until) this.#doubts.delete(id);
+    if (this.#doubts.size === 0) return;
+    try {
+      const found = await this.#store.giveBackUnheard(this.#holder, [...this.#doubts.keys()]);
+      for (const id of found) this.#doubts.delete(id);
+    } catch (error) {
+      this.#log.warn({ err: error, leases: this.#doubts.size }, 'Leases that may be ours could not be looked for');
+    }
   }
 
   async #renew(): Promise<void> {

@@ -4,6 +4,7 @@ import { createLogger } from '../platform/logger.ts';
 import { TenantSettings } from '../tenants/tenants.ts';
 import type { TurnOutcome } from '../vocabulary/events.ts';
 import { emptyContext } from './conversation-context.ts';
+import type { ConversationId } from '../vocabulary/ids.ts';
 import type { ConversationStore } from './conversation-store.ts';
 import type { Turn } from './conversation.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
@@ -14,13 +15,17 @@ const TURN_MS = 60_000;
 const log = createLogger({ level: 'silent', process: 'test' });
 
 /** A database in which a turn waits, and what becomes of its lease. */
-class Mailbox implements Pick<ConversationStore, 'renewLeases' | 'giveBackLeases'> {
+class Mailbox implements Pick<ConversationStore, 'renewLeases' | 'giveBackLeases' | 'giveBackUnheard'> {
   readonly turn: Turn = turnOver([unanswered('Oi')]);
   readonly givenBack: string[] = [];
   isDown = false;
 
   async renewLeases(): Promise<ReadonlySet<string>> {
     return await this.#answer(new Set([this.turn.conversationId]));
+  }
+
+  async giveBackUnheard(): Promise<readonly ConversationId[]> {
+    return await this.#answer([]);
   }
 
   async giveBackLeases(_holder: string, held: readonly { conversationId: string }[]): Promise<void> {

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { BreakerOpenError } from '../platform/breaker.ts';
+import { sqlState } from '../platform/database.ts';
 import { withContext } from '../platform/context.ts';
 import { fullJitterMs, monotonicMs, pause, systemClock } from '../platform/time.ts';
 import type { Channel } from '../tenants/tenants.ts';
@@ -19,7 +21,10 @@ import type { SettleUnknownNeeds } from './settle-unknown.ts';
 /** What a delivery needs from the rest of the system, and nothing more. */
 export interface DeliverNeeds extends SettleUnknownNeeds, EchoNeeds {
   readonly outbox: SettleUnknownNeeds['outbox'] &
-    Pick<OutboxStore, 'claim' | 'reserveSlot' | 'findHead' | 'markSent' | 'markForRetry' | 'unclaim' | 'markUnknown'>;
+    Pick<
+      OutboxStore,
+      'claim' | 'unclaimUnheard' | 'reserveSlot' | 'findHead' | 'markSent' | 'markForRetry' | 'unclaim' | 'markUnknown'
+    >;
   readonly gateway: Gateway;
   /** Rings the delivery of this conversation again. Never throws and never waits. */
   readonly ringDelivery: (id: ConversationId, delayMs: number) => void;
@@ -35,6 +40,9 @@ const BACKOFF = { baseMs: 1_000, capMs: 60_000 };
  */
 const RECORD_WITHIN_MS = 30_000;
 const RECORD_RETRY_MS = 250;
+/** How long a claim that nobody heard of is looked for, and the wait between two looks. */
+const TAKE_BACK_WITHIN_MS = 15_000;
+const TAKE_BACK_RETRY_MS = 500;
 /** Rows looked at in one run; a conversation with more is rung again. */
 const ROWS_PER_RUN = 16;
 
@@ -51,12 +59,41 @@ export async function deliverMessages(needs: DeliverNeeds, id: ConversationId): 
       await settleWhatWasHeard(needs, id);
       if (needs.pacingMs > 0) await needs.outbox.reserveSlot(id, needs.pacingMs);
       const claimedAt = monotonicMs();
-      const bubble = await needs.outbox.claim(id);
+      const bubble = await claim(needs, id);
       const next = bubble === undefined ? await unblock(needs, id) : await send(needs, { id, bubble, claimedAt });
       if (next === 'stop') return;
     }
     needs.ringDelivery(id, 0);
   });
+}
+
+/**
+ * A claim whose answer does not come may still be made: a frozen database does what it was told when it goes on. Nothing was
+ * sent under such a claim, so it is taken back instead of being waited for as if its sender had died.
+ */
+async function claim(needs: DeliverNeeds, id: ConversationId): Promise<ClaimedBubble | undefined> {
+  const claimId = randomUUID();
+  try {
+    return await needs.outbox.claim(id, claimId);
+  } catch (error) {
+    if (sqlState(error) === undefined) await takeBack(needs, id, claimId);
+    throw error;
+  }
+}
+
+async function takeBack(needs: DeliverNeeds, id: ConversationId, claimId: string): Promise<void> {
+  const giveUpAt = monotonicMs() + TAKE_BACK_WITHIN_MS;
+  // The second look is for a claim that was carried out behind the first one.
+  let looks = 0;
+  while (looks < 2 && monotonicMs() < giveUpAt) {
+    try {
+      if (await needs.outbox.unclaimUnheard(id, claimId)) return;
+      looks += 1;
+    } catch (error) {
+      needs.log.debug({ err: error }, 'A claim without an answer could not be looked for yet');
+    }
+    await pause(TAKE_BACK_RETRY_MS);
+  }
 }
 
 type Next = 'go-on' | 'stop';

@@ -65,8 +65,10 @@ export class OutboxStore {
    *
    * The conversation is locked for this one statement, so a change of owner comes either before it, and the row is not
    * taken, or after it, and sees the row as being sent.
+   *
+   * @param claimId a new UUID, by which a claim can be taken back whose answer was never heard.
    */
-  async claim(id: ConversationId): Promise<ClaimedBubble | undefined> {
+  async claim(id: ConversationId, claimId: string): Promise<ClaimedBubble | undefined> {
     const { rows } = await sql<ClaimedRow>`
       with c as (
         select id, tenant_id, epoch, contact_id, gateway_ticket_id from conversation where id = ${id} for no key update
@@ -74,6 +76,7 @@ export class OutboxStore {
         select id from outbox where conversation_id = ${id} and state in ('pending', 'sending', 'unknown') order by seq limit 1
       )
       update outbox o set state = 'sending', attempts = attempts + 1, sending_since = clock_timestamp(), read_back_at = null,
+             claim_id = ${claimId},
              due_at = clock_timestamp() + ${SENDING_MS} * interval '1 millisecond'
         from c, head
        where o.id = head.id and o.state = 'pending' and o.due_at <= clock_timestamp() and o.epoch = c.epoch
@@ -170,6 +173,14 @@ export class OutboxStore {
       sql`state = 'pending', attempts = attempts - 1,
         due_at = clock_timestamp() + ${againInMs} * interval '1 millisecond'`,
     );
+  }
+
+  /** Takes back a claim that was made without its maker's knowledge, so that nothing was sent under it. */
+  async unclaimUnheard(id: ConversationId, claimId: string): Promise<boolean> {
+    const { numAffectedRows = 0n } = await sql`
+      update outbox set state = 'pending', attempts = attempts - 1, due_at = clock_timestamp()
+       where conversation_id = ${id} and claim_id = ${claimId} and state = 'sending'`.execute(this.#db);
+    return numAffectedRows > 0n;
   }
 
   /**

@@ -192,6 +192,7 @@ interface OutboxTable {
   deadline_at: Instant;
   paced_at: Instant | null;
   sending_since: Instant | null;
+  claim_id: string | null;
   unknown_since: Instant | null;
   read_back_at: Instant | null;
   sent_at: Instant | null;

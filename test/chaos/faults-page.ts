@@ -15,7 +15,7 @@ export const PAGE = path.join(ROOT, 'docs', 'faults.md');
 const SabotageResult = z.object({
   guarantee: z.string(),
   patch: z.string(),
-  suite: z.string(),
+  suites: z.array(z.string()),
   wentRed: z.boolean(),
   seconds: z.number(),
   /** The row of the page that it belongs to, where it belongs to one. */
@@ -200,19 +200,19 @@ function unsettledRows(records: readonly ChaosRecord[]): readonly (readonly stri
 
 function sabotageSection(sabotage: readonly SabotageResult[]): readonly string[] {
   if (sabotage.length === 0) return [];
-  const rows = sabotage.map(({ guarantee, patch, suite, wentRed, seconds: took }) => [
+  const rows = sabotage.map(({ guarantee, patch, suites, wentRed, seconds: took }) => [
     guarantee,
     `\`${patch}\``,
-    `\`${suite}\``,
+    suites.map((suite) => `\`${suite}\``).join(', '),
     wentRed ? 'yes' : 'no',
     `${took} s`,
   ]);
   return [
     '## Guarantees taken out',
     '',
-    'Each patch takes one guarantee out of a copy of the product; its suite must then fail.',
+    'Each patch takes one guarantee out of a copy of the product; its suites must then fail.',
     '',
-    ...table(['guarantee', 'patch', 'suite', 'went red', 'took'], rows),
+    ...table(['guarantee', 'patch', 'suites', 'went red', 'took'], rows),
     '',
   ];
 }

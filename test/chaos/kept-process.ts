@@ -104,7 +104,11 @@ export class KeptProcess {
     const logged = fs.fstatSync(log).size;
     const child = spawn(process.execPath, [...NODE_FLAGS, path.join(ROOT, file)], {
       cwd: ROOT,
-      env: { PATH: process.env.PATH, ...environment },
+      env: {
+        PATH: process.env.PATH,
+        NODE_COMPILE_CACHE: path.join(this.#options.logs, 'compile-cache'),
+        ...environment,
+      },
       // The channel's end tells it that the run itself has died.
       stdio: ['ignore', log, log, 'ipc'],
     });

@@ -26,8 +26,12 @@ export interface LineFault {
   readonly resets?: boolean;
   /** Pieces are taken and never arrive. */
   readonly swallows?: boolean;
+  /** Once something with these words has gone up, on any connection, nothing comes down any more. */
+  readonly deafAfter?: string;
 }
 
+/** Nothing that is carried holds it. */
+const NEVER = '\u0000never\u0000';
 /** A line that is well. */
 const WELL: LineFault = {};
 /** How often in a second a slow line lets something through. */
@@ -147,6 +151,9 @@ export class TcpProxy {
     let carried = 0;
     try {
       for await (const piece of from as AsyncIterable<Buffer>) {
+        if (direction === 'up' && piece.includes(this.#fault.deafAfter ?? NEVER)) {
+          this.misbehave({ direction: 'down', swallows: true });
+        }
         const fault = (this.#fault.direction ?? direction) === direction ? this.#fault : WELL;
         if (fault.swallows === true) continue;
         if (fault.resets === true) {
