@@ -18,7 +18,7 @@ import { runPipeline, WORKERS } from './run.ts';
  * `--short` takes under three minutes; `--naive` puts the naive pipeline through the same afterwards; `--keep` leaves the
  * logs and the history; `--calm` leaves the faults out.
  */
-const LONG = { messages: '10000', rate: '70' };
+const LONG = { messages: '10000', rate: '60' };
 const SHORT = { messages: '1600', rate: '20' };
 /** The exit codes of sysexits.h. */
 const EXIT_USAGE = 64;
