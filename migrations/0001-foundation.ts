@@ -158,8 +158,12 @@ const MESSAGES = [
      raw bytea,
      request_id text not null,
      received_at timestamptz not null default now(),
+     applied_at timestamptz,
      unique (channel_id, dedupe_key)
    )`,
+  // Edits, deletions and statuses that have changed nothing yet: almost always none.
+  `create index inbound_event_unapplied on inbound_event (received_at)
+     where kind in ('status', 'edit', 'deletion') and applied_at is null`,
   'create index inbound_event_newest on inbound_event (tenant_id, channel_id, received_at desc)',
   'create index inbound_event_by_age on inbound_event using brin (received_at)',
   // A customer's message has the id of the event that brought it.

@@ -1,10 +1,9 @@
 import type { Express } from 'express';
+import { applyChange, isChange } from './apply-change.ts';
 import { openBase, openDatabase } from './composition.ts';
 import type { Base, Opening } from './composition.ts';
 import type { ServiceConfig } from './config.ts';
-import { applyMessageChange } from './conversation/message-changes.ts';
 import { reviveTurn } from './conversation/ownership-store.ts';
-import { applyDeliveryStatus } from './delivery/delivery-status.ts';
 import { reviveReply } from './delivery/reply-store.ts';
 import { createHttpApp } from './http-app.ts';
 import { InboxStore } from './inbound/inbox-store.ts';
@@ -91,9 +90,9 @@ function webhookNeeds(config: ServiceConfig, opening: Opening, base: Base): Rece
     ringDelivery: (id) => {
       bell.ringDelivery(id);
     },
-    apply: (channel, event) => {
-      void applyEvent(base, channel, event).catch((error: unknown) => {
-        log.warn({ err: error, kind: event.type }, 'What an event changes could not be applied; it is recorded');
+    apply: (channel, event, key) => {
+      void applyAtOnce(base, { channel, event, dedupeKey: key }).catch((error: unknown) => {
+        log.warn({ err: error, kind: event.type }, 'What an event changes could not be applied yet; the sweeper will');
       });
     },
     coalescing: config.coalescing,
@@ -134,11 +133,20 @@ function panelNeeds(config: ServiceConfig, base: Base): PanelNeeds {
   };
 }
 
-/** What the service does with an event beyond recording it. */
-async function applyEvent({ db, tenants }: Base, channel: Channel, event: ReceivedEvent): Promise<void> {
-  if (event.type === 'status') await applyDeliveryStatus(db, channel, event);
-  if (event.type !== 'edit' && event.type !== 'deletion') return;
-  await applyMessageChange(db, { channel, keys: await tenants.keysOf(channel.tenantId), change: event });
+/** What an event changes is changed at once, so that a correction comes before the answer. What fails here, the sweeper repeats. */
+async function applyAtOnce(
+  { db, tenants }: Base,
+  { channel, event, dedupeKey }: { channel: Channel; event: ReceivedEvent; dedupeKey: string },
+): Promise<void> {
+  if (!isChange(event)) return;
+  const isDone = await applyChange({ db, keysOf: (id) => tenants.keysOf(id) }, { channel, event });
+  if (!isDone) return;
+  await db
+    .updateTable('inbound_event')
+    .set({ applied_at: systemClock.now() })
+    .where('channel_id', '=', channel.id)
+    .where('dedupe_key', '=', dedupeKey)
+    .execute();
 }
 
 function limiter(base: Base, limit: RateLimit): RateLimiter {

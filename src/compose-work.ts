@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { applyChange } from './apply-change.ts';
 import { openBase } from './composition.ts';
 import type { Base } from './composition.ts';
 import { openTurns } from './compose-turns.ts';
@@ -22,11 +23,13 @@ import { monotonicMs, systemClock } from './platform/time.ts';
 import { BacklogMeter } from './recovery/backlog.ts';
 import { recordDeadLetter, resolveDeadLetter } from './recovery/dead-letters.ts';
 import { findViolations } from './recovery/promise.ts';
+import { applyLateChanges } from './recovery/late-changes.ts';
 import { purgeRawBytes } from './recovery/purge-raw-bytes.ts';
 import { Quarantine } from './recovery/quarantine.ts';
 import { Sweeper } from './recovery/sweeper.ts';
 import { Watchdog } from './recovery/watchdog.ts';
 import type { WatchdogNeeds } from './recovery/watchdog.ts';
+import { recogniseWebhook } from './vendors/whaticket/webhook-payload.ts';
 import { createWhaticketGateway } from './vendors/whaticket/whaticket-client.ts';
 import { handoffRequested } from './vocabulary/events.ts';
 import type { ConversationId, DocumentId } from './vocabulary/ids.ts';
@@ -99,6 +102,15 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
     },
     deliver,
     indexDocument: index,
+    applyLateChanges: () =>
+      applyLateChanges({
+        db: base.db,
+        channelOf: (id) => base.channels.find(id),
+        recognise: recogniseWebhook,
+        apply: (channel, event, recordedAt) =>
+          applyChange({ db: base.db, keysOf: (id) => base.tenants.keysOf(id) }, { channel, event, recordedAt }),
+        log,
+      }),
     purge: () => purgeRawBytes(base.db),
     log,
   });

@@ -36,7 +36,7 @@ export interface ReceiveWebhookNeeds {
   readonly ringTurn: (conversationId: ConversationId, delayMs: number) => void;
   readonly ringDelivery: (conversationId: ConversationId) => void;
   /** What an edit, a deletion or a delivery status changes. Never throws and never waits: it is recorded either way. */
-  readonly apply: (channel: Channel, event: ReceivedEvent) => void;
+  readonly apply: (channel: Channel, event: ReceivedEvent, dedupeKey: string) => void;
   readonly coalescing: Coalescing;
   readonly clock: Clock;
   readonly log: Logger;
@@ -78,7 +78,7 @@ export async function receiveWebhook(needs: ReceiveWebhookNeeds, request: Webhoo
 
   if (recorded.isNew) {
     ringFor(needs, recorded.event, recorded);
-    needs.apply(channel, recorded.event);
+    needs.apply(channel, recorded.event, key);
   }
   const disposition = recorded.isNew ? dispositionOf(recorded.event) : 'duplicate';
   webhookReceived(needs.log, {

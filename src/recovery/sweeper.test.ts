@@ -34,6 +34,7 @@ class Work {
       takeTurn: doing('turn'),
       deliver: doing('delivery'),
       indexDocument: doing('document'),
+      applyLateChanges: () => Promise.resolve(0),
       purge: () => Promise.resolve((this.toForget -= 1) > 0 ? 1 : 0),
       log: createLogger({ level: 'silent', process: 'test' }),
     });

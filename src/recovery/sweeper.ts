@@ -13,6 +13,8 @@ export interface SweeperNeeds {
   readonly takeTurn: (id: ConversationId) => Promise<unknown>;
   readonly deliver: (id: ConversationId) => Promise<unknown>;
   readonly indexDocument: (id: DocumentId) => Promise<unknown>;
+  /** Applies what was recorded and has changed nothing yet, a bounded step at a time. Returns how much it settled. */
+  readonly applyLateChanges: () => Promise<number>;
   /** Forgets what has been kept long enough, a bounded step at a time. Returns how much it found. */
   readonly purge: () => Promise<number>;
   readonly log: Logger;
@@ -27,6 +29,8 @@ const FOUND_MAX = 200;
 const UNDER_WAY_MAX = 1_000;
 /** Retention is a matter of days; an hour more or less is none. While a step finds something, the next one follows. */
 const PURGE_EVERY_MS = 3_600_000;
+/** A change is late after some seconds; looked for less often than customers who wait. */
+const CHANGES_EVERY_MS = 5_000;
 
 type FoundWork = 'turn' | 'delivery' | 'document';
 
@@ -40,6 +44,7 @@ export class Sweeper {
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
   #isClosed = false;
+  #changesAt = 0;
   #purgeAt = 0;
   /** What is being done is found again until it is done, and must not be begun twice. */
   readonly #underWay = new Map<string, Promise<void>>();
@@ -92,6 +97,9 @@ export class Sweeper {
         this.#begin('delivery', deliveries, (id) => this.#needs.deliver(id)),
         this.#begin('document', documents, (id) => this.#needs.indexDocument(id)),
       ];
+      if (monotonicMs() >= this.#changesAt && (await this.#needs.applyLateChanges()) === 0) {
+        this.#changesAt = monotonicMs() + CHANGES_EVERY_MS;
+      }
       if (monotonicMs() >= this.#purgeAt && (await this.#needs.purge()) === 0) {
         this.#purgeAt = monotonicMs() + PURGE_EVERY_MS;
       }

@@ -123,6 +123,8 @@ interface InboundEventTable {
   raw: Buffer | null;
   request_id: string;
   received_at: Generated<Instant>;
+  /** When an edit, a deletion or a status had its effect, or was found to have none. */
+  applied_at: Instant | null;
 }
 
 interface MessageTable {

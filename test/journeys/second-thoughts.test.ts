@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { sql } from 'kysely';
 import { BAKERY_ARTICLES } from '../support/articles.ts';
 import { Town } from '../support/town.ts';
 import type { Customer, TownTenant } from '../support/town-people.ts';
@@ -85,5 +86,47 @@ describe('a customer who takes back what they wrote', () => {
 
     expect(ana.received()).toEqual([expect.stringContaining('R$ 8,00')]);
     expect((await ana.messages())[0]?.settled).toEqual({ kind: 'recorded', reason: 'taken-back' });
+  });
+});
+
+describe('a correction that is recorded and not applied', () => {
+  const EDIT = { targetId: ID, text: 'Qual é a taxa de entrega?' };
+
+  /** As if it had been recorded by a service that died before it applied it. */
+  async function isSomeSecondsOld(): Promise<void> {
+    await sql`update inbound_event set received_at = received_at - interval '6 seconds' where kind = 'edit'`.execute(
+      town.database.db,
+    );
+  }
+
+  it('is found and applied', async () => {
+    await bakery.connection.customerEdits({ phone: ana.phone, ...EDIT });
+    await ana.writes('Aceitam cheque?', { providerMessageId: ID });
+    await isSomeSecondsOld();
+
+    await until(async () => (await ana.messages())[0]?.text === EDIT.text);
+    const open = await town.database.db
+      .selectFrom('inbound_event')
+      .where('applied_at', 'is', null)
+      .select('kind')
+      .execute();
+    expect(open.filter(({ kind }) => kind === 'edit')).toEqual([]);
+  });
+
+  it('does not replace a newer one', async () => {
+    await bakery.connection.customerEdits({ phone: ana.phone, ...EDIT });
+    await ana.writes('Aceitam cheque?', { providerMessageId: ID });
+    await isSomeSecondsOld();
+    await bakery.connection.customerEdits({ phone: ana.phone, targetId: ID, text: 'Aceitam Pix?' });
+    await until(async () => {
+      const open = await town.database.db
+        .selectFrom('inbound_event')
+        .where('applied_at', 'is', null)
+        .select('kind')
+        .execute();
+      return open.every(({ kind }) => kind !== 'edit');
+    });
+
+    expect((await ana.messages())[0]?.text).toBe('Aceitam Pix?');
   });
 });
