@@ -94,6 +94,8 @@ describe('a message that kills every process that answers it', () => {
     await eva.writes(`Qual é a taxa de entrega? Leva ${POISON}?`);
     await keepAlive(async () => (await eva.findConversation())?.owner === 'human');
     await eva.hears(1);
+    // A sender that dies before it has written down what it said would be waited for first.
+    await eva.isQuiet();
     await Promise.all(workers.map((worker) => worker.kill()));
 
     await town.startWorkerProcess();

@@ -15,18 +15,22 @@ import type { Sabotage } from './sabotage.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const RESULTS = path.join(ROOT, SABOTAGE_FOLDER, 'results.json');
-const RUN_WITHIN_MS = 300_000;
+/** All suites together, untouched, on a machine that is busy with something else. */
+const RUN_WITHIN_MS = 900_000;
 
 /** The part of Jest's report that is read here. */
 const Report = z.object({
   numPassedTests: z.int(),
   numFailedTests: z.int(),
   numRuntimeErrorTestSuites: z.int(),
+  testResults: z.array(z.object({ assertionResults: z.array(z.object({ status: z.string(), fullName: z.string() })) })),
 });
 
 interface Counted {
   readonly passed: number;
   readonly failed: number;
+  /** The titles of the tests that failed. */
+  readonly noticedBy: readonly string[];
   readonly seconds: number;
 }
 
@@ -35,6 +39,7 @@ interface Result extends Counted {
   readonly guarantee: string;
   readonly patch: string;
   readonly suites: readonly string[];
+  readonly fault: string | undefined;
   readonly wentRed: boolean;
 }
 
@@ -64,6 +69,7 @@ async function runAll(): Promise<boolean> {
   const suites = [...new Set(chosen.flatMap((sabotage) => sabotage.suites))];
   const whole = await runTests(suites);
   process.stdout.write(`untouched: ${whole.passed} passed, ${whole.failed} failed\n`);
+  for (const title of whole.noticedBy) process.stdout.write(`  - ${title}\n`);
   // What is red anyway says nothing about a sabotage.
   if (whole.failed > 0 || whole.passed === 0) return false;
   const results: Result[] = [];
@@ -75,16 +81,22 @@ async function runAll(): Promise<boolean> {
 }
 
 async function commit(sabotage: Sabotage): Promise<Result> {
-  const { name, guarantee, patch, suites } = sabotage;
+  const { patch, suites } = sabotage;
   git('apply', patch);
   try {
     const counted = await runTests(suites);
     const wentRed = counted.failed > 0;
-    process.stdout.write(`${wentRed ? 'noticed' : 'NOT NOTICED'}: ${name} (${counted.failed} failed): ${guarantee}\n`);
-    return { name, guarantee, patch, suites, wentRed, ...counted };
+    tell(sabotage, counted);
+    return { ...sabotage, wentRed, ...counted };
   } finally {
     git('apply', '--reverse', patch);
   }
+}
+
+function tell({ name, guarantee }: Sabotage, { failed, noticedBy, seconds }: Counted): void {
+  const verdict = failed > 0 ? 'noticed' : 'NOT NOTICED';
+  process.stdout.write(`${verdict}: ${name} (${failed} failed, ${seconds} s): ${guarantee}\n`);
+  for (const title of noticedBy) process.stdout.write(`  - ${title}\n`);
 }
 
 /** Every file of the project as it is now, and the installed packages by a link. */
@@ -113,9 +125,11 @@ async function runTests(suites: readonly string[]): Promise<Counted> {
   });
   await once(child, 'close');
   const { numPassedTests: passed, numFailedTests: failed, ...ran } = Report.parse(JSON.parse(readReport(report)));
+  const tests = ran.testResults.flatMap(({ assertionResults }) => assertionResults);
+  const noticedBy = tests.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName);
   // Tests that could not even be loaded have not noticed anything.
   if (ran.numRuntimeErrorTestSuites > 0) throw new Error(`Some of ${suites.join(', ')} could not be loaded`);
-  return { passed, failed, seconds: Math.round((monotonicMs() - startedAt) / 1_000) };
+  return { passed, failed, noticedBy, seconds: Math.round((monotonicMs() - startedAt) / 1_000) };
 }
 
 /** @throws when the tests did not come to their end. */

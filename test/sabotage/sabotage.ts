@@ -11,12 +11,15 @@ export interface Sabotage {
   readonly suites: readonly [string, ...string[]];
   /** Relative to the repository. */
   readonly patch: string;
+  /** The kind of fault of `npm run chaos` that the guarantee is there for, where there is one. */
+  readonly fault: string | undefined;
 }
 
 export const SABOTAGE_FOLDER = 'test/sabotage';
 
 /**
- * All sabotages, by name. Each patch begins with two lines, `Guarantee:` and `Suites:`, which git ignores when it applies it.
+ * All sabotages, by name. Each patch begins with the lines `Guarantee:`, `Suites:` and perhaps `Fault:`, which git ignores
+ * when it applies it.
  *
  * @param root of the repository.
  * @throws when a patch does not say what it takes away, or who should notice.
@@ -31,6 +34,12 @@ export function findSabotages(root: string): readonly Sabotage[] {
     if (guarantee === undefined || suite === undefined) {
       throw new Error(`${patch} must begin with a line "Guarantee: …" and a line "Suites: …"`);
     }
-    return { name: file.replace(/\.patch$/, ''), guarantee, suites: [suite, ...others], patch };
+    return {
+      name: file.replace(/\.patch$/, ''),
+      guarantee,
+      suites: [suite, ...others],
+      patch,
+      fault: /^Fault: (.+)$/m.exec(text)?.[1],
+    };
   });
 }
