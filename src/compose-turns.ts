@@ -39,7 +39,7 @@ export interface TurnParts {
 export interface Turns {
   readonly store: ConversationStore;
   /** One of the turns that this process takes at once. Never rejects. */
-  readonly take: (id: ConversationId) => Promise<TurnOutcome | 'not-taken'>;
+  readonly take: (id: ConversationId, company: 'others' | 'others-again') => Promise<TurnOutcome | 'not-taken'>;
   /** A turn beside those, in another manner or in other company. Never rejects; the caller bounds how many there are. */
   readonly takeAside: (id: ConversationId, how: Omit<TurnOptions, 'shutdown'>) => Promise<TurnOutcome | 'not-taken'>;
   /** Turns stop waiting for models, so that the process can end soon; their messages stay for the next one. */
@@ -65,7 +65,8 @@ export function openTurns(config: WorkerConfig, { opening, base, ringDelivery }:
   const hurry = (): void => {
     shutdown.abort(new Error('The process is ending'));
   };
-  return { store, take: (id) => limit(() => takeAside(id, { manner: 'model', alone: false })), takeAside, hurry };
+  const take: Turns['take'] = (id, company) => limit(() => takeAside(id, { manner: 'model', company }));
+  return { store, take, takeAside, hurry };
 }
 
 interface NeedsParts {

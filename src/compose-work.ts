@@ -76,14 +76,19 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
   const turns = openTurns(config, { opening, base, ringDelivery });
   const quarantine = new Quarantine({
     fork,
-    takeHere: (id, manner) => turns.takeAside(id, { manner, alone: true }),
+    takeHere: (id, manner) => turns.takeAside(id, { manner, company: 'nobody' }),
     ringDelivery,
     turnMsMax: config.turnDeadlineMs + SUSPECT_MARGIN_MS,
     log,
   });
+  const takeSuspect = async (id: ConversationId): Promise<void> => {
+    // Of many that were beside one death hardly any did it: those that would have to wait in line go among others once more.
+    if (quarantine.isCrowded && (await turns.take(id, 'others-again')) !== 'suspect') return;
+    await quarantine.take(id, 'model');
+  };
   const takeTurn = async (id: ConversationId): Promise<void> => {
-    // Who came for a suspect need not wait for it: there may be a line.
-    if ((await turns.take(id)) === 'suspect') void quarantine.take(id, 'model');
+    // Who came for a suspect need not wait for it.
+    if ((await turns.take(id, 'others')) === 'suspect') void takeSuspect(id);
   };
   const index = async (id: DocumentId): Promise<void> => {
     await indexDocument(base.db, id).catch((error: unknown) => {
@@ -98,7 +103,7 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
     findDocuments: (olderThanMs) => findForgottenDocuments(base.db, olderThanMs),
     // It finds a suspect again until it was taken, so it waits.
     takeTurn: async (id) => {
-      if ((await turns.take(id)) === 'suspect') await quarantine.take(id, 'model');
+      if ((await turns.take(id, 'others')) === 'suspect') await takeSuspect(id);
     },
     deliver,
     indexDocument: index,
@@ -146,7 +151,7 @@ function promiseOf(config: WorkerConfig, { base, turns, quarantine, deliver }: P
   return {
     findViolations: () => findViolations(base.db, ordinary),
     takeTurn: async (id: ConversationId, manner: Manner) => {
-      if ((await turns.takeAside(id, { manner, alone: false })) === 'suspect') void quarantine.take(id, manner);
+      if ((await turns.takeAside(id, { manner, company: 'others' })) === 'suspect') void quarantine.take(id, manner);
     },
     deliver,
     callPerson: async (conversationId) => {

@@ -17,7 +17,7 @@ await runUntilSignal(log, async () => {
   const { turns, health, closing } = await composeQuarantine(config, log);
   let last: Promise<void> = Promise.resolve();
   const take = async ({ take: id, manner }: SuspectOrder): Promise<void> => {
-    report({ taken: id, outcome: await turns.takeAside(id, { manner, alone: true }) });
+    report({ taken: id, outcome: await turns.takeAside(id, { manner, company: 'nobody' }) });
   };
   process.on('message', (message) => {
     const order = SuspectOrder.parse(message);

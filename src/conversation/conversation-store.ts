@@ -32,9 +32,22 @@ export interface OpenOptions {
   readonly holder: string;
   /** The age of the oldest unanswered bubble at which nobody waits for the rest of a burst any longer. */
   readonly coalesceMaxMs: number;
-  /** `answer` leaves suspects alone; `answer-alone` takes them too; `give-up` takes them unread, to call a person. */
-  readonly purpose: 'answer' | 'answer-alone' | 'give-up';
+  readonly purpose: OpenPurpose;
 }
+
+/**
+ * `answer` leaves suspects alone; `answer-again` takes those that saw one death; `answer-alone` takes all; `give-up` takes
+ * them unread, to call a person.
+ */
+export type OpenPurpose = 'answer' | 'answer-again' | 'answer-alone' | 'give-up';
+
+/** How many deaths a turn may have behind it and still be taken so. */
+const DEATHS_ALLOWED: Readonly<Record<OpenPurpose, number>> = {
+  answer: 0,
+  'answer-again': 1,
+  'answer-alone': DEATHS_MAX,
+  'give-up': DEATHS_MAX,
+};
 
 /**
  * Conversations and their turns. The one place where a lease is taken, renewed and given up.
@@ -63,7 +76,7 @@ export class ConversationStore {
                deaths = deaths + ${DIED},
                lease_until = clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
          where id = ${id} and (lease_until is null or lease_until < clock_timestamp())
-           and (${options.purpose !== 'answer'} or deaths + ${DIED} = 0 or deaths + ${DIED} >= ${DEATHS_MAX})
+           and (deaths + ${DIED} <= ${DEATHS_ALLOWED[options.purpose]} or deaths + ${DIED} >= ${DEATHS_MAX})
            and exists (
              select from message where conversation_id = ${id} and author = 'customer' and settled_at is null
              having max(answer_after) <= clock_timestamp()
@@ -200,7 +213,8 @@ export class ConversationStore {
     if (dueInMs > 0) return { none: 'not-due', dueInMs };
     if (busyMs !== null && busyMs > 0) return { none: 'busy' };
     // The lease may have ended between the two statements: a wake too many then, never one too few.
-    return suspect === true && options.purpose === 'answer' ? { none: 'suspect' } : { none: 'not-due', dueInMs: 0 };
+    const mayBeSuspect = DEATHS_ALLOWED[options.purpose] < DEATHS_MAX;
+    return suspect === true && mayBeSuspect ? { none: 'suspect' } : { none: 'not-due', dueInMs: 0 };
   }
 }
 
@@ -223,7 +237,7 @@ const TURN_COLUMNS = sql`
 const DIED = sql`(lease_owner is not null)::int`;
 
 /** What has killed process after process is not even read: only who it is from and when counts for giving up. */
-function messageColumns(purpose: OpenOptions['purpose']): RawBuilder<unknown> {
+function messageColumns(purpose: OpenPurpose): RawBuilder<unknown> {
   const isUnread = purpose === 'give-up' ? sql`true` : sql`c.deaths >= ${sql.lit(DEATHS_MAX)}`;
   return sql`m.id as message_id, m.kind, m.said_at, m.received_at, m.request_id,
     case when ${isUnread} then null else m.text end as text,

@@ -6,7 +6,7 @@ import type { TownTenant } from '../../test/support/town-people.ts';
 import { ConversationId, newId, TurnId } from '../vocabulary/ids.ts';
 import { commitTurn } from './commit-turn.ts';
 import { ConversationStore } from './conversation-store.ts';
-import type { NoTurn, OpenOptions } from './conversation-store.ts';
+import type { NoTurn, OpenPurpose } from './conversation-store.ts';
 import type { Turn } from './conversation.ts';
 import { changeOwner } from './ownership-store.ts';
 
@@ -31,11 +31,11 @@ beforeEach(async () => {
 
 afterAll(() => town.close());
 
-async function open(purpose: OpenOptions['purpose']): Promise<Turn | NoTurn> {
+async function open(purpose: OpenPurpose): Promise<Turn | NoTurn> {
   return await store.openTurn(id, { holder: randomUUID(), coalesceMaxMs: 0, purpose });
 }
 
-async function opened(purpose: OpenOptions['purpose']): Promise<Turn> {
+async function opened(purpose: OpenPurpose): Promise<Turn> {
   const turn = await open(purpose);
   if ('none' in turn) throw new Error(`There is no turn: ${turn.none}`);
   return turn;
@@ -81,6 +81,15 @@ describe('a turn whose process died', () => {
       deaths: 2,
       messages: [expect.objectContaining({ text: 'Qual é a taxa de entrega?' })],
     });
+  });
+
+  it('may go among others once more where too many wait to be taken alone, and not twice', async () => {
+    await diesAlone(0);
+    expect(await opened('answer-again')).toMatchObject({ deaths: 1 });
+    await holderDies();
+
+    expect(await open('answer-again')).toEqual({ none: 'suspect' });
+    expect(await opened('answer-alone')).toMatchObject({ deaths: 2 });
   });
 
   it('is open to anybody after the second, to give it up, and is not even read', async () => {

@@ -92,7 +92,7 @@ async function take(find: TurnNeeds['knowledge']['find']): Promise<TurnOutcome> 
     log,
   };
   const shutdown = new AbortController().signal;
-  return await takeTurn(needs, turn.conversationId, { manner: 'model', alone: false, shutdown });
+  return await takeTurn(needs, turn.conversationId, { manner: 'model', company: 'others', shutdown });
 }
 
 describe('a turn that hangs in spite of its deadlines', () => {

@@ -9,7 +9,7 @@ import type { CommitOutcome, TurnCommit } from './commit-turn.ts';
 import { remember } from './conversation-context.ts';
 import type { ConversationContext } from './conversation-context.ts';
 import { DEATHS_MAX, MESSAGES_PER_TURN } from './conversation-store.ts';
-import type { NoTurn, OpenOptions } from './conversation-store.ts';
+import type { NoTurn, OpenPurpose } from './conversation-store.ts';
 import { outcomeOf } from './conversation.ts';
 import type { RememberedMessage, Turn } from './conversation.ts';
 import { decideTurn, handOver } from './decide-turn.ts';
@@ -21,7 +21,7 @@ import { phrasesFor } from './phrases.ts';
 /** What a turn needs from the rest of the system, and nothing more. */
 export interface TurnNeeds extends DecideNeeds {
   readonly conversations: {
-    openTurn(id: ConversationId, purpose: OpenOptions['purpose']): Promise<Turn | NoTurn>;
+    openTurn(id: ConversationId, purpose: OpenPurpose): Promise<Turn | NoTurn>;
     reopenTurn(turn: Turn): Promise<Turn | undefined>;
     commitTurn(turn: Turn, commit: TurnCommit): Promise<CommitOutcome>;
     releaseTurn(turn: Turn): Promise<void>;
@@ -51,10 +51,15 @@ const QUICK_TURN_MS = 10_000;
 export const MANNERS = ['model', 'offline', 'person'] as const;
 export type Manner = (typeof MANNERS)[number];
 
+/**
+ * Who else a process may lose with this turn: `others` for a turn that nothing is held against, `others-again` also for one
+ * that was beside one death, `nobody` in a process that does nothing else.
+ */
+export type Company = 'others' | 'others-again' | 'nobody';
+
 export interface TurnOptions {
   readonly manner: Manner;
-  /** Whether this process does nothing else, so that it may take a turn that is suspected of killing its processes. */
-  readonly alone: boolean;
+  readonly company: Company;
   /** Aborts when the process should stop waiting for models; the messages then stay for the next process. */
   readonly shutdown: AbortSignal;
 }
@@ -101,9 +106,10 @@ export async function takeTurn(needs: TurnNeeds, id: ConversationId, options: Tu
   });
 }
 
-function purposeOf({ manner, alone }: TurnOptions): OpenOptions['purpose'] {
-  if (manner === 'person') return 'give-up';
-  return alone ? 'answer-alone' : 'answer';
+const PURPOSE = { others: 'answer', 'others-again': 'answer-again', nobody: 'answer-alone' } as const;
+
+function purposeOf({ manner, company }: TurnOptions): OpenPurpose {
+  return manner === 'person' ? 'give-up' : PURPOSE[company];
 }
 
 async function rejectedBy(signal: AbortSignal): Promise<never> {

@@ -28,6 +28,8 @@ const WAITING_MAX = 1_000;
 const PROCESSES_MAX = 2;
 /** With more waiting than this, their customers would feel that there is one process. */
 const WAITING_FOR_ONE = 4;
+/** With so many in line, a turn that was beside one death only has better chances among others. */
+const CROWDED = 3;
 /** Deaths come in rows, and a process that is there saves its customers a second. After this its memory is worth more. */
 const IDLE_MS = 120_000;
 /** Processes in a row that did not start, after which suspects are taken in this process for a while. */
@@ -59,6 +61,11 @@ export class Quarantine {
 
   constructor(needs: QuarantineNeeds) {
     this.#needs = needs;
+  }
+
+  /** Whether one more suspect would have to wait in line. */
+  get isCrowded(): boolean {
+    return this.#waiting.size + this.#inHand.size >= CROWDED;
   }
 
   /** Resolves when the suspect was taken, however that ended. Safe to repeat: one that waits goes on waiting. Never rejects. */

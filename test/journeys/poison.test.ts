@@ -77,7 +77,9 @@ describe('a message that kills every process that answers it', () => {
     for (const other of others) {
       expect([other.name, ...other.received()]).toEqual([other.name, expect.stringContaining('R$ 8,00')]);
     }
-    expect(deaths()).toEqual(['main.ts', 'quarantine.ts', 'quarantine.ts']);
+    // Whether the second death is a worker's again or the quarantine's is a matter of who is taken first.
+    expect(deaths()).toHaveLength(3);
+    expect([deaths().at(0), deaths().at(-1)]).toEqual(['main.ts', 'quarantine.ts']);
     const letters = await town.database.db.selectFrom('dead_letter').select('payload').execute();
     expect(letters).toEqual([{ payload: { messageIds: [expect.any(String)], attempts: 1, deaths: 3 } }]);
     expect(await bakery.deadLetters()).toEqual([

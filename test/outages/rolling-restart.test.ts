@@ -39,9 +39,12 @@ function targetOf(service: NodeProcess): Target {
   return { host: '127.0.0.1', port: Number(new URL(service.url).port) };
 }
 
-describe('services that are restarted one after the other, at a hundred messages a second', () => {
+describe('services and workers that are restarted one after the other, at a hundred messages a second', () => {
+  let worker: NodeProcess;
+
   beforeEach(async () => {
-    await open();
+    await open({ worker: false });
+    worker = await town.startWorkerProcess();
     bakery = await town.tenant({ articles: BAKERY_ARTICLES });
   });
 
@@ -63,6 +66,10 @@ describe('services that are restarted one after the other, at a hundred messages
         await until(() => load.begun > (index + 1) * MESSAGES_PER_SECOND, 30_000);
         expect(await old.end()).toBe(0);
         services[index] = await startServiceProcess(town.environment);
+        // The next worker is there before the last one is told to end, as in every rolling update.
+        const next = await town.startWorkerProcess();
+        expect(await worker.end()).toBe(0);
+        worker = next;
       }
       await load.end();
       isOver.abort();
