@@ -26,22 +26,24 @@ const Report = z.object({
   testResults: z.array(z.object({ assertionResults: z.array(z.object({ status: z.string(), fullName: z.string() })) })),
 });
 
-interface Counted {
-  readonly passed: number;
-  readonly failed: number;
+const Counted = z.object({
+  passed: z.int(),
+  failed: z.int(),
   /** The titles of the tests that failed. */
-  readonly noticedBy: readonly string[];
-  readonly seconds: number;
-}
+  noticedBy: z.array(z.string()).readonly(),
+  seconds: z.int(),
+});
+type Counted = z.infer<typeof Counted>;
 
-interface Result extends Counted {
-  readonly name: string;
-  readonly guarantee: string;
-  readonly patch: string;
-  readonly suites: readonly string[];
-  readonly fault: string | undefined;
-  readonly wentRed: boolean;
-}
+const Result = Counted.extend({
+  name: z.string(),
+  guarantee: z.string(),
+  patch: z.string(),
+  suites: z.array(z.string()).readonly(),
+  fault: z.string().optional(),
+  wentRed: z.boolean(),
+});
+type Result = z.infer<typeof Result>;
 
 const wanted = process.argv.slice(2);
 const all = findSabotages(ROOT);
@@ -74,10 +76,17 @@ async function runAll(): Promise<boolean> {
   if (whole.failed > 0 || whole.passed === 0) return false;
   const results: Result[] = [];
   for (const sabotage of chosen) results.push(await commit(sabotage));
-  if (wanted.length === 0) fs.writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
+  keep(results);
   const noticed = results.filter(({ wentRed }) => wentRed).length;
   process.stdout.write(`${noticed} of ${results.length} sabotages were noticed\n`);
   return noticed === results.length;
+}
+
+/** Keeps the results of this run, and of the others what is known from before. */
+function keep(results: readonly Result[]): void {
+  const before = fs.existsSync(RESULTS) ? z.array(Result).parse(JSON.parse(fs.readFileSync(RESULTS, 'utf8'))) : [];
+  const known = all.flatMap(({ name }) => [...results, ...before].find((result) => result.name === name) ?? []);
+  fs.writeFileSync(RESULTS, `${JSON.stringify(known, undefined, 2)}\n`);
 }
 
 async function commit(sabotage: Sabotage): Promise<Result> {
