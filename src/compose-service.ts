@@ -82,7 +82,14 @@ function webhookNeeds(config: ServiceConfig, opening: Opening, base: Base): Rece
     channels,
     keysOf: (id) => tenants.keysOf(id),
     recognise: recogniseWebhook,
-    record: (row) => commits.add(row),
+    record: async (row) => {
+      try {
+        return await commits.add(row);
+      } catch (error) {
+        if (sqlState(error) === DISK_FULL) base.health.impairedFor(IMPAIRED_MS);
+        throw error;
+      }
+    },
     limits: { perChannel: (id) => perChannel.take(id), perFailedAddress: (address) => perFailedAddress.take(address) },
     ringTurn: (id, delayMs) => {
       bell.ringTurn(id, delayMs);
@@ -152,6 +159,10 @@ async function applyAtOnce(
 function limiter(base: Base, limit: RateLimit): RateLimiter {
   return new RateLimiter(limit, base.redis, base.redisHealth);
 }
+
+/** A database without room still answers `select 1`. Looked at again after this, because nobody sends to who is not ready. */
+const IMPAIRED_MS = 5_000;
+const DISK_FULL = '53100';
 
 /** A deadlock and a serialization failure are nobody's fault, but one row alone will not meet them again. */
 const LOCK_CONFLICTS = ['40P01', '40001'];

@@ -209,6 +209,19 @@ describe('intake, with nobody to answer', () => {
       expect(rotated.status).toBe(200);
       expect(answer).toMatchObject({ status: 200, body: { status: 'accepted' } });
     });
+
+    it('and the old secret is refused as soon as it is out of force here', async () => {
+      await bakery.api('PATCH', `/channels/${bakery.channelId}`, {
+        body: { webhook: { secrets: [randomBytes(24).toString('hex')] } },
+      });
+
+      await until(async () => (await ana.writes('Oi')).status === 401);
+      const kept = await rowsOf(bakery);
+      const answer = await ana.writes('Oi');
+
+      expect(answer.status).toBe(401);
+      expect(await rowsOf(bakery)).toEqual(kept);
+    });
   });
 });
 

@@ -33,6 +33,15 @@ describe('the health of a process', () => {
     expect(asked).toBe(0);
   });
 
+  it('is not ready for as long as it says that it is impaired', async () => {
+    health.started();
+    health.impairedFor(60_000);
+    expect(await statusOf('/readyz')).toBe(503);
+
+    health.impairedFor(0);
+    expect(await statusOf('/readyz')).toBe(200);
+  });
+
   it('is started once it says so', async () => {
     expect(await statusOf('/startupz')).toBe(503);
     health.started();

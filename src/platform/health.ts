@@ -19,6 +19,7 @@ export class Health {
   #started = false;
   #draining = false;
   #databaseUp = false;
+  #impairedUntil = -Infinity;
   #checkedAt = -Infinity;
 
   constructor(checks: HealthChecks) {
@@ -28,6 +29,11 @@ export class Health {
   /** From now on the process may be given work. */
   started(): void {
     this.#started = true;
+  }
+
+  /** For so long the process is of no use, although its database answers, e.g. because that has no room left. */
+  impairedFor(ms: number): void {
+    this.#impairedUntil = monotonicMs() + ms;
   }
 
   /** From now on the process asks to be left out: it finishes what it has. */
@@ -54,7 +60,7 @@ export class Health {
   }
 
   async #ready(_req: Request, res: Response): Promise<void> {
-    const databaseUp = await this.#isDatabaseUp();
+    const databaseUp = (await this.#isDatabaseUp()) && monotonicMs() >= this.#impairedUntil;
     const ready = this.#started && !this.#draining && databaseUp;
     res.status(ready ? 200 : 503).json({
       status: this.#draining ? 'draining' : ready ? 'ready' : 'not-ready',

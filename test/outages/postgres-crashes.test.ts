@@ -150,6 +150,7 @@ describe('a PostgreSQL whose disk is full', () => {
     await until(() => rush.accepted.length >= WRITERS);
     disk.fill();
     await until(() => rush.refusals.size > 0);
+    await until(async () => !(await isReady()));
     const isAlive = (await fetch(`${town.url}/livez`)).status === 200;
     disk.free();
     // A server that could not write its log has ended itself, and whoever runs it starts it again.
