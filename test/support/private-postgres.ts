@@ -40,7 +40,9 @@ export async function startPrivatePostgres(options: PrivatePostgresOptions = {})
   const { url } = server;
   await runMigrations(url);
   const signal = async (name: NodeJS.Signals): Promise<void> => {
-    for (const pid of await processesOf(server)) process.kill(pid, name);
+    // The postmaster first: one that stands still starts no further children.
+    server.process.kill(name);
+    for (const pid of await processesOf(server)) signalIfThere(pid, name);
   };
   return {
     url,
@@ -61,6 +63,15 @@ export async function startPrivatePostgres(options: PrivatePostgresOptions = {})
       if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Children of the server come and go: one that has ended since they were listed needs no signal. */
+function signalIfThere(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
 
 function hasEnded({ process: server }: EmbeddedPostgres): boolean {
