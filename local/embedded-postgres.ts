@@ -47,14 +47,16 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const password = initialise({ binaries, data, directory: place.directory, run });
   const port = options.port ?? (await freePort());
   const settings = { ...SETTINGS, ...options.settings, port: String(port) };
+  const log = path.join(place.directory, 'postgres.log');
+  // The server writes to the file itself: a stream of ours would end this process when the disk is full.
+  const output = fs.openSync(log, 'a');
   const child = spawn(
     path.join(binaries, 'postgres'),
     ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-    { ...run, cwd: place.directory, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
+    { ...run, cwd: place.directory, stdio: ['ignore', 'ignore', output], detached: true },
   );
-  const log = fs.createWriteStream(path.join(place.directory, 'postgres.log'), { flags: 'a' });
-  child.stderr.pipe(log);
-  await untilReady(child, data);
+  fs.closeSync(output);
+  await untilReady(child, { data, log });
   const server = `postgres://plantao:${password}@127.0.0.1:${port}`;
   await createDatabaseOnce(`${server}/postgres`);
   return {
@@ -221,21 +223,18 @@ async function stopLeftOver(data: string): Promise<void> {
   fs.rmSync(lock, { force: true });
 }
 
-async function untilReady(child: ChildProcess, data: string): Promise<void> {
+async function untilReady(child: ChildProcess, { data, log }: { data: string; log: string }): Promise<void> {
   const lock = path.join(data, 'postmaster.pid');
   const giveUp = AbortSignal.timeout(START_TIMEOUT_MS);
-  let tail = '';
-  child.stderr?.on('data', (chunk: Buffer) => {
-    tail = (tail + chunk.toString()).slice(-2_000);
-  });
+  const lastWords = (): string => fs.readFileSync(log, 'utf8').slice(-2_000);
   while (!giveUp.aborted) {
-    if (child.exitCode !== null) throw new Error(`PostgreSQL did not start: ${tail}`);
+    if (child.exitCode !== null) throw new Error(`PostgreSQL did not start: ${lastWords()}`);
     // The eighth line of the lock file is the server's own account of its state.
     if (fs.existsSync(lock) && fs.readFileSync(lock, 'utf8').split('\n')[7]?.trim() === 'ready') return;
     await pause(10);
   }
   child.kill('SIGQUIT');
-  throw new Error(`PostgreSQL did not become ready: ${tail}`);
+  throw new Error(`PostgreSQL did not become ready: ${lastWords()}`);
 }
 
 async function createDatabaseOnce(url: string): Promise<void> {

@@ -19,7 +19,7 @@ const API_ANSWER_MS_MAX = 7_000;
 /** From a server that answers again to a service that does. */
 const RECONNECTED_MS_MAX = 5_000;
 const WRITERS = 8;
-/** Accepted and not answered yet; beyond it nobody writes. */
+/** Accepted and not answered yet; beyond it nobody writes, except while nothing is taken. */
 const WAITING_MAX = 40;
 
 let postgres: PrivatePostgres;
@@ -47,14 +47,24 @@ class Rush {
   readonly refusals = new Set<number>();
   slowestMs = 0;
   #isOver = false;
+  #isPressing = false;
   readonly #writers: Promise<void>[];
 
   constructor(names: string) {
     this.#writers = Array.from({ length: WRITERS }, (_, index) => this.#write(`${names} ${index}`, index));
   }
 
-  /** Resolves once everything that was begun has been accepted. */
-  async end(): Promise<void> {
+  /** With nobody answered, those who wait for answers would never write, and never be refused: from here nobody waits. */
+  async isRefused(): Promise<void> {
+    this.#isPressing = true;
+    await until(() => this.refusals.size > 0);
+  }
+
+  /** Ends the rush once customers are taken again, and all that was begun has been. */
+  async isTakenAgain(): Promise<void> {
+    this.#isPressing = false;
+    const taken = this.accepted.length;
+    await until(() => this.accepted.length > taken + WRITERS);
     this.#isOver = true;
     await Promise.all(this.#writers);
   }
@@ -65,8 +75,12 @@ class Rush {
       const providerMessageId = `3EB0${index}A${message}`;
       await this.#writeUntilTaken(ana, providerMessageId);
       this.accepted.push(providerMessageId);
-      await until(() => this.#isOver || this.accepted.length - town.sent().length < WAITING_MAX, 60_000);
+      await until(() => this.#mayWrite(), 60_000);
     }
+  }
+
+  #mayWrite(): boolean {
+    return this.#isOver || this.#isPressing || this.accepted.length - town.sent().length < WAITING_MAX;
   }
 
   async #writeUntilTaken(ana: Customer, providerMessageId: string): Promise<void> {
@@ -90,16 +104,14 @@ describe('a PostgreSQL that is stopped in the middle of everything', () => {
     const rush = new Rush('Cliente');
     await until(() => rush.accepted.length >= WRITERS);
     await postgres.crash();
-    await until(() => rush.refusals.size > 0);
+    await rush.isRefused();
     await until(async () => !(await isReady()));
     const isAlive = (await fetch(`${town.url}/livez`)).status === 200;
     await postgres.restart();
     const startedAt = performance.now();
     await until(isReady);
     const readyMs = performance.now() - startedAt;
-    const taken = rush.accepted.length;
-    await until(() => rush.accepted.length > taken + WRITERS);
-    await rush.end();
+    await rush.isTakenAgain();
     await expectCleanHistory(town, { accepted: rush.accepted });
 
     expect(isAlive).toBe(true);
@@ -125,12 +137,11 @@ describe('a PostgreSQL whose processes all stand still', () => {
         return { status, tookMs: performance.now() - startedAt };
       }),
     );
-    await until(() => rush.refusals.size > 0 && performance.now() - frozenAt > 2 * ANSWER_MS_MAX);
+    await rush.isRefused();
+    await until(() => performance.now() - frozenAt > 2 * ANSWER_MS_MAX);
     await postgres.thaw();
     await until(isReady);
-    const taken = rush.accepted.length;
-    await until(() => rush.accepted.length > taken + WRITERS);
-    await rush.end();
+    await rush.isTakenAgain();
     await deadSendersAreKnown(town.environment.DATABASE_URL);
     // A send whose claim nobody could take back is known to be dead after 11 s and settled after 10 more.
     await expectCleanHistory(town, { accepted: rush.accepted, withinMs: 30_000 });
@@ -150,15 +161,13 @@ describe('a PostgreSQL whose disk is full', () => {
     const rush = new Rush('Cliente');
     await until(() => rush.accepted.length >= WRITERS);
     disk.fill();
-    await until(() => rush.refusals.size > 0);
+    await rush.isRefused();
     await until(async () => !(await isReady()));
     const isAlive = (await fetch(`${town.url}/livez`)).status === 200;
     disk.free();
     // A server that could not write its log has ended itself, and whoever runs it starts it again.
     await postgres.restart();
-    const taken = rush.accepted.length;
-    await until(() => rush.accepted.length > taken + WRITERS);
-    await rush.end();
+    await rush.isTakenAgain();
     await expectCleanHistory(town, { accepted: rush.accepted });
 
     expect(isAlive).toBe(true);
