@@ -1,5 +1,4 @@
 import type { Express } from 'express';
-import { applyChange, isChange } from './apply-change.ts';
 import { openBase, openDatabase } from './composition.ts';
 import type { Base, Opening } from './composition.ts';
 import type { ServiceConfig } from './config.ts';
@@ -19,13 +18,12 @@ import type { Logger } from './platform/logger.ts';
 import { RateLimiter } from './platform/rate-limiter.ts';
 import type { RateLimit } from './platform/rate-limiter.ts';
 import { systemClock } from './platform/time.ts';
+import { applyRecorded } from './recovery/changes.ts';
 import { discardDeadLetter, replayDeadLetter } from './recovery/dead-letters.ts';
 import { ChannelStore } from './tenants/channel-store.ts';
 import { TenantStore } from './tenants/tenant-store.ts';
 import { recogniseWebhook } from './vendors/whaticket/webhook-payload.ts';
-import type { Channel } from './tenants/tenants.ts';
-import { ConversationId, DocumentId } from './vocabulary/ids.ts';
-import type { ReceivedEvent } from './vocabulary/message.ts';
+import type { TenantId } from './vocabulary/ids.ts';
 
 /** Intake may use this much of the database and no more, and gives up early: a webhook must be answered either way. */
 const INTAKE_POOL = { name: 'intake', connectionsMax: 4, queryTimeoutMs: 700, acquireTimeoutMs: 600 };
@@ -78,6 +76,7 @@ function webhookNeeds(config: ServiceConfig, opening: Opening, base: Base): Rece
   });
   const perChannel = limiter(base, WEBHOOKS_PER_CHANNEL);
   const perFailedAddress = limiter(base, FAILED_WEBHOOKS);
+  const changes = { db: base.db, keysOf: (id: TenantId) => base.tenants.keysOf(id) };
   return {
     channels,
     keysOf: (id) => tenants.keysOf(id),
@@ -98,7 +97,7 @@ function webhookNeeds(config: ServiceConfig, opening: Opening, base: Base): Rece
       bell.ringDelivery(id);
     },
     apply: (channel, event, key) => {
-      void applyAtOnce(base, { channel, event, dedupeKey: key }).catch((error: unknown) => {
+      void applyRecorded(changes, { channel, event, dedupeKey: key }).catch((error: unknown) => {
         log.warn({ err: error, kind: event.type }, 'What an event changes could not be applied yet; the sweeper will');
       });
     },
@@ -118,42 +117,13 @@ function panelNeeds(config: ServiceConfig, base: Base): PanelNeeds {
     adminApiKey: config.adminApiKey,
     publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.host}`,
     limiter: limiter(base, FAILED_SIGN_INS),
-    jobs: {
-      ringConversation: (id) => {
-        bell.ringTurn(ConversationId.parse(id), 0);
-        return Promise.resolve();
-      },
-      ringDelivery: (id) => {
-        bell.ringDelivery(ConversationId.parse(id));
-        return Promise.resolve();
-      },
-      indexDocument: (id) => {
-        bell.ringDocument(DocumentId.parse(id));
-        return Promise.resolve();
-      },
-    },
+    bell,
     deadLetters: {
       replay: (tx, tenantId, id) => replayDeadLetter(revive, tx, { tenantId, id, by: 'api' }),
       discard: (tx, tenantId, id) => discardDeadLetter(tx, { tenantId, id, by: 'api' }),
     },
     log,
   };
-}
-
-/** What an event changes is changed at once, so that a correction comes before the answer. What fails here, the sweeper repeats. */
-async function applyAtOnce(
-  { db, tenants }: Base,
-  { channel, event, dedupeKey }: { channel: Channel; event: ReceivedEvent; dedupeKey: string },
-): Promise<void> {
-  if (!isChange(event)) return;
-  const isDone = await applyChange({ db, keysOf: (id) => tenants.keysOf(id) }, { channel, event });
-  if (!isDone) return;
-  await db
-    .updateTable('inbound_event')
-    .set({ applied_at: systemClock.now() })
-    .where('channel_id', '=', channel.id)
-    .where('dedupe_key', '=', dedupeKey)
-    .execute();
 }
 
 function limiter(base: Base, limit: RateLimit): RateLimiter {

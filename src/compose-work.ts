@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process';
-import { applyChange } from './apply-change.ts';
 import { openBase } from './composition.ts';
 import type { Base } from './composition.ts';
 import { openTurns } from './compose-turns.ts';
@@ -23,7 +22,7 @@ import { monotonicMs, systemClock } from './platform/time.ts';
 import { BacklogMeter } from './recovery/backlog.ts';
 import { recordDeadLetter, resolveDeadLetter } from './recovery/dead-letters.ts';
 import { findViolations } from './recovery/promise.ts';
-import { applyLateChanges } from './recovery/late-changes.ts';
+import { applyLateChanges } from './recovery/changes.ts';
 import { purgeRawBytes } from './recovery/purge-raw-bytes.ts';
 import { Quarantine } from './recovery/quarantine.ts';
 import { Sweeper } from './recovery/sweeper.ts';
@@ -110,10 +109,9 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
     applyLateChanges: () =>
       applyLateChanges({
         db: base.db,
+        keysOf: (id) => base.tenants.keysOf(id),
         channelOf: (id) => base.channels.find(id),
         recognise: recogniseWebhook,
-        apply: (channel, event, recordedAt) =>
-          applyChange({ db: base.db, keysOf: (id) => base.tenants.keysOf(id) }, { channel, event, recordedAt }),
         log,
       }),
     purge: () => purgeRawBytes(base.db),

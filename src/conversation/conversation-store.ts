@@ -15,15 +15,15 @@ export const MESSAGES_PER_TURN = 50;
 /** What is read back to rebuild a context. More would not fit into it. */
 const MESSAGES_REMEMBERED = 60;
 /**
- * Deaths of processes after which a turn is not tried any more: one among other turns, which may be anybody's fault, and
- * two alone, because one of them may be somebody's kill -9.
+ * Deaths of processes after which a turn is not tried any more. The first was among other turns and may be anybody's fault,
+ * one may be somebody's kill -9, and in the last the turn was alone.
  */
 export const DEATHS_MAX = 3;
 /** Why there is no turn to take right now. */
 export type NoTurn =
   | { readonly none: 'nothing-to-answer' }
   | { readonly none: 'busy' }
-  /** Its last holder died or froze, perhaps because of it: it is taken in a process where it is alone. */
+  /** Its last holder died or froze, perhaps because of it. */
   | { readonly none: 'suspect' }
   | { readonly none: 'not-due'; readonly dueInMs: number };
 

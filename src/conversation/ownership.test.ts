@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { decideOwner, ownerAfterCustomerWrote } from './ownership.ts';
+import { decideOwner } from './ownership.ts';
 import type { Ownership, OwnerDecision, WantedOwner } from './ownership.ts';
 
 const called: WantedOwner = { to: 'human', handoff: 'waiting' };
@@ -39,13 +39,5 @@ describe('the owner of a conversation', () => {
     ['it is closed twice', [nobodyOwns, closed], nobodyWith(undefined, false)],
   ])('is decided when %s', (_event, [now, wanted], expected) => {
     expect(decideOwner(now, wanted)).toEqual(expected);
-  });
-
-  it.each([
-    ['nobody', 'bot'],
-    ['bot', 'bot'],
-    ['human', 'human'],
-  ] as const)('when the customer writes and it was %s, is %s', (before, after) => {
-    expect(ownerAfterCustomerWrote(before)).toBe(after);
   });
 });

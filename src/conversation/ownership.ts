@@ -42,14 +42,3 @@ function handoffAfter(open: OpenHandoff | undefined, wanted: WantedOwner): Owner
       return open && 'closed';
   }
 }
-
-/** A message to a closed conversation begins a new episode, and the bot has it; otherwise the owner stays. */
-export function ownerAfterCustomerWrote(owner: Owner): Owner {
-  switch (owner) {
-    case 'nobody':
-      return 'bot';
-    case 'bot':
-    case 'human':
-      return owner;
-  }
-}

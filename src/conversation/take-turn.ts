@@ -209,7 +209,7 @@ async function insteadOf(
 /** Why this turn is not tried again; undefined when it is. What a person owns is theirs anyway. */
 function reasonToSetAside(turn: Turn, manner: Manner): string | undefined {
   if (turn.owner === 'human') return undefined;
-  if (turn.deaths >= DEATHS_MAX) return 'Every process that took the turn died, also those where it was alone';
+  if (turn.deaths >= DEATHS_MAX) return 'Three processes that took the turn died, the last with no other in hand';
   if (turn.attempts > ATTEMPTS_MAX) return 'The turn failed several times in a row';
   return manner === 'person' ? 'Nobody answered in time' : undefined;
 }

@@ -4,7 +4,7 @@ import type { Logger } from '../platform/logger.ts';
 import type { Secret } from '../platform/secret.ts';
 import type { ChannelStore } from '../tenants/channel-store.ts';
 import type { TenantStore } from '../tenants/tenant-store.ts';
-import type { DeadLetterId, TenantId } from '../vocabulary/ids.ts';
+import type { ConversationId, DeadLetterId, DocumentId, TenantId } from '../vocabulary/ids.ts';
 import type { Schema, Tx } from '../vocabulary/schema.ts';
 
 /** What the API for people needs from the rest of the system, and nothing more. */
@@ -18,11 +18,11 @@ export interface PanelNeeds {
   readonly publicUrl: (req: Request) => string;
   /** Bounds failed sign-ins of an address. Answers the milliseconds to wait when there were too many. */
   readonly limiter: { take(key: string): Promise<number | undefined> };
-  /** Wakes whoever has work now. May reject: the sweepers find what was not rung. */
-  readonly jobs: {
-    ringConversation(conversationId: string): Promise<unknown>;
-    ringDelivery(conversationId: string): Promise<unknown>;
-    indexDocument(documentId: string): Promise<unknown>;
+  /** Wakes whoever has work now, once that is committed. It fails nothing: the sweepers find what was not rung. */
+  readonly bell: {
+    ringTurn(conversationId: ConversationId, delayMs: number): void;
+    ringDelivery(conversationId: ConversationId): void;
+    ringDocument(documentId: DocumentId): void;
   };
   readonly deadLetters: {
     replay(tx: Tx, tenantId: TenantId, id: DeadLetterId): Promise<'replayed' | 'not-found' | 'settled-already'>;

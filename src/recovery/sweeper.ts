@@ -27,7 +27,7 @@ const ALONE = { everyMs: 100, turnGraceMs: 0, deliveryGraceMs: 0, documentGraceM
 const FOUND_MAX = 200;
 /** Found and not done yet. Beyond this nothing more is looked for: there is nobody free to do it. */
 const UNDER_WAY_MAX = 1_000;
-/** Retention is a matter of days; an hour more or less is none. While a step finds something, the next one follows. */
+/** Retention is a matter of days; an hour more or less is none. */
 const PURGE_EVERY_MS = 3_600_000;
 /** A change is late after some seconds; looked for less often than customers who wait. */
 const CHANGES_EVERY_MS = 5_000;
@@ -44,13 +44,17 @@ export class Sweeper {
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
   #isClosed = false;
-  #changesAt = 0;
-  #purgeAt = 0;
+  /** Beside the work that people wait for. While a step of one finds something, its next one follows in the next round. */
+  readonly #chores: { run: () => Promise<number>; everyMs: number; dueAt: number }[];
   /** What is being done is found again until it is done, and must not be begun twice. */
   readonly #underWay = new Map<string, Promise<void>>();
 
   constructor(needs: SweeperNeeds) {
     this.#needs = needs;
+    this.#chores = [
+      { run: needs.applyLateChanges, everyMs: CHANGES_EVERY_MS, dueAt: 0 },
+      { run: needs.purge, everyMs: PURGE_EVERY_MS, dueAt: 0 },
+    ];
   }
 
   start(): void {
@@ -97,11 +101,8 @@ export class Sweeper {
         this.#begin('delivery', deliveries, (id) => this.#needs.deliver(id)),
         this.#begin('document', documents, (id) => this.#needs.indexDocument(id)),
       ];
-      if (monotonicMs() >= this.#changesAt && (await this.#needs.applyLateChanges()) === 0) {
-        this.#changesAt = monotonicMs() + CHANGES_EVERY_MS;
-      }
-      if (monotonicMs() >= this.#purgeAt && (await this.#needs.purge()) === 0) {
-        this.#purgeAt = monotonicMs() + PURGE_EVERY_MS;
+      for (const chore of this.#chores.filter(({ dueAt }) => monotonicMs() >= dueAt)) {
+        if ((await chore.run()) === 0) chore.dueAt = monotonicMs() + chore.everyMs;
       }
       return begun.includes(FOUND_MAX);
     } catch (error) {

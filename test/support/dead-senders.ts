@@ -2,8 +2,8 @@ import { Pool } from 'pg';
 import { until } from './until.ts';
 
 /**
- * Whoever claimed a bubble and has died, or never heard that it got it, leaves it `sending` for 20 s, and then it is waited
- * for 10 s as one that may have been said. Moves the clock of such bubbles past both, until there are none.
+ * Whoever claimed a bubble and has died leaves it `sending` for 11 s, and then it is waited for 10 s as one that may have
+ * been said. Moves the clock of such bubbles past both, until there are none.
  */
 export async function deadSendersAreKnown(databaseUrl: string | undefined): Promise<void> {
   const pool = new Pool({ connectionString: databaseUrl, max: 1 });

@@ -165,7 +165,9 @@ export class PanelTown {
 
   #makeNeeds(): PanelNeeds {
     const log = createLogger({ level: 'debug', process: 'town' }, { write: (line) => this.logged.push(line) });
-    const bell = (name: string) => (id: string) => Promise.resolve(this.rung.push(`${name} ${id}`));
+    const ring = (name: string) => (id: string) => {
+      this.rung.push(`${name} ${id}`);
+    };
     const settle =
       <State extends 'replayed' | 'discarded'>(state: State) =>
       (tx: Tx, _tenantId: TenantId, id: DeadLetterId) =>
@@ -177,11 +179,7 @@ export class PanelTown {
       adminApiKey: Secret.of(this.adminKey),
       publicUrl: () => PUBLIC_URL,
       limiter: { take: () => Promise.resolve((this.#wrongKeys += 1) > WRONG_KEYS_MAX ? 30_000 : undefined) },
-      jobs: {
-        ringConversation: bell('conversation'),
-        ringDelivery: bell('delivery'),
-        indexDocument: bell('document'),
-      },
+      bell: { ringTurn: ring('conversation'), ringDelivery: ring('delivery'), ringDocument: ring('document') },
       deadLetters: { replay: settle('replayed'), discard: settle('discarded') },
       log,
     };

@@ -1,5 +1,5 @@
 import { Failure } from '../../vocabulary/failures.ts';
-import { DeadLetterId } from '../../vocabulary/ids.ts';
+import { DeadLetterId, DocumentId } from '../../vocabulary/ids.ts';
 import type { TenantId } from '../../vocabulary/ids.ts';
 import type { Tx } from '../../vocabulary/schema.ts';
 import {
@@ -12,7 +12,6 @@ import {
 import type { DeadLetterFilter } from '../contract/dead-letters.ts';
 import type { PanelNeeds } from '../needs.ts';
 import { exactTime, olderThan, pageOf, rowsFor } from '../pages.ts';
-import { ring } from '../ring.ts';
 import { tenantRoute } from '../route.ts';
 import type { Route } from '../route.ts';
 
@@ -68,21 +67,21 @@ async function replay(needs: PanelNeeds, inTenant: InTenant, letter: { tenantId:
     outcome: await needs.deadLetters.replay(tx, letter.tenantId, letter.id),
     row: await fitting(tx, letter.tenantId, {}).where('id', '=', letter.id).executeTakeFirst(),
   }));
-  if (outcome === 'replayed' && row !== undefined) await ring(needs.log, () => ringFor(needs.jobs, letterFromRow(row)));
+  if (outcome === 'replayed' && row !== undefined) ringFor(needs.bell, letterFromRow(row));
   return outcome;
 }
 
-async function ringFor(jobs: PanelNeeds['jobs'], letter: DeadLetter): Promise<void> {
-  switch (letter.stage) {
+function ringFor(bell: PanelNeeds['bell'], { stage, conversationId, subjectId }: DeadLetter): void {
+  switch (stage) {
     case 'intake':
     case 'turn':
-      if (letter.conversationId !== null) await jobs.ringConversation(letter.conversationId);
+      if (conversationId !== null) bell.ringTurn(conversationId, 0);
       return;
     case 'delivery':
-      if (letter.conversationId !== null) await jobs.ringDelivery(letter.conversationId);
+      if (conversationId !== null) bell.ringDelivery(conversationId);
       return;
     case 'knowledge':
-      await jobs.indexDocument(letter.subjectId);
+      bell.ringDocument(DocumentId.parse(subjectId));
   }
 }
 

@@ -3,7 +3,6 @@ import { Failure } from '../../vocabulary/failures.ts';
 import { createDocument, deleteDocument, DocumentListed, getDocument, listDocuments } from '../contract/knowledge.ts';
 import type { PanelNeeds } from '../needs.ts';
 import { exactTime, olderThan, pageOf, rowsFor } from '../pages.ts';
-import { ring } from '../ring.ts';
 import { tenantRoute } from '../route.ts';
 import type { Route } from '../route.ts';
 
@@ -24,7 +23,7 @@ export function knowledgeRoutes(needs: PanelNeeds): readonly Route[] {
           })
           .execute(),
       );
-      await ring(needs.log, () => needs.jobs.indexDocument(id));
+      needs.bell.ringDocument(id);
       return { id, state: 'waiting' as const };
     }),
     tenantRoute(listDocuments, async ({ tenantId, query: { cursor, limit }, inTenant }) => {

@@ -5,7 +5,6 @@ import { MessageId } from '../../vocabulary/ids.ts';
 import type { Tx } from '../../vocabulary/schema.ts';
 import { closeConversation, returnToBot, takeOver } from '../contract/conversations.ts';
 import type { PanelNeeds } from '../needs.ts';
-import { ring } from '../ring.ts';
 import { tenantRoute } from '../route.ts';
 import type { Route } from '../route.ts';
 
@@ -23,7 +22,7 @@ export function ownershipRoutes(needs: PanelNeeds): readonly Route[] {
       const changed = await inTenant((tx) =>
         changeOwner(tx, { conversationId, to: 'bot', reason: 'returned', ...body }),
       );
-      await ring(needs.log, () => needs.jobs.ringConversation(conversationId));
+      needs.bell.ringTurn(conversationId, 0);
       return answerOf(changed);
     }),
     tenantRoute(closeConversation, async ({ params: { conversationId }, body, inTenant }) => {
@@ -31,7 +30,7 @@ export function ownershipRoutes(needs: PanelNeeds): readonly Route[] {
         changeOwner(tx, { conversationId, to: 'nobody', reason: 'closed', ...body }),
       );
       // What the customer wrote and nobody has answered begins the next episode now.
-      await ring(needs.log, () => needs.jobs.ringConversation(conversationId));
+      needs.bell.ringTurn(conversationId, 0);
       return answerOf(changed);
     }),
   ];
