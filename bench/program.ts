@@ -12,6 +12,7 @@ export interface ProgramOptions {
   readonly name: string;
   /** Relative to the repository. */
   readonly file: string;
+  readonly arguments?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly nodeFlags?: readonly string[];
   /** Where its output goes. */
@@ -40,10 +41,10 @@ export class Program {
   #commands = 0;
 
   constructor(options: ProgramOptions) {
-    const { name, file, environment, nodeFlags = [], logs, takesCommands = false } = options;
+    const { name, file, arguments: given = [], environment, nodeFlags = [], logs, takesCommands = false } = options;
     const logFile = path.join(logs, `${name}.log`);
     const log = fs.openSync(logFile, 'a');
-    const child = spawn(process.execPath, [...NODE_FLAGS, ...nodeFlags, file], {
+    const child = spawn(process.execPath, [...NODE_FLAGS, ...nodeFlags, file, ...given], {
       cwd: ROOT,
       env: { PATH: process.env.PATH, ...environment },
       stdio: ['ignore', log, log, ...(takesCommands ? (['ipc'] as const) : [])],

@@ -17,7 +17,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 export async function down(db: Kysely<unknown>): Promise<void> {
   await sql
     .raw(
-      `drop table dead_letter, passage, knowledge_document, handoff, outbox, turn, echo, message, inbound_event,
+      `drop table heartbeat, backup_record, dead_letter, passage, knowledge_document, handoff, outbox, turn, echo, message, inbound_event,
          conversation, contact_alias, contact, channel_pacing, channel, api_key, tenant cascade`,
     )
     .execute(db);
@@ -181,6 +181,7 @@ const MESSAGES = [
      received_at timestamptz not null default now(),
      answer_after timestamptz,
      request_id text,
+     traceparent text,
      edited_at timestamptz,
      deleted_at timestamptz,
      settled_kind text check (settled_kind in ('reply', 'human', 'recorded')),
@@ -197,7 +198,7 @@ const MESSAGES = [
   'create index message_by_arrival on message (conversation_id, seq)',
   'create index message_by_provider_id on message (conversation_id, provider_message_id) where provider_message_id is not null',
   // The mailbox: small however long the history is, because a settled message leaves it.
-  `create index message_unsettled on message (conversation_id, received_at) include (answer_after)
+  `create index message_unsettled on message (conversation_id, received_at) include (answer_after, tenant_id)
      where author = 'customer' and settled_at is null`,
   // What the gateway reports as said by our side, until it is known whose words they were.
   `create table echo (
@@ -262,6 +263,7 @@ const TURNS = [
      failure text,
      history jsonb not null default '[]',
      request_id text,
+     traceparent text,
      asked_at timestamptz,
      created_at timestamptz not null default now(),
      unique (turn_id, part)
@@ -301,6 +303,24 @@ const TURNS = [
    )`,
   'create index dead_letter_newest on dead_letter (tenant_id, created_at desc, id desc)',
   `create unique index dead_letter_open_once on dead_letter (subject_id) where state = 'open'`,
+];
+
+/** What belongs to no tenant. */
+const PLATFORM = [
+  // When each kind of backup last came to a good end, for the metrics of the workers. Written by `npm run backup`.
+  `create table backup_record (
+     kind text primary key check (kind in ('base', 'wal', 'verify', 'drill')),
+     succeeded_at timestamptz not null
+   )`,
+  'alter table backup_record enable row level security',
+  'create policy of_no_tenant on backup_record to plantao_tenant using (false)',
+  // When the newest heartbeat was made that has passed a stage. Three rows, written every ten seconds.
+  `create table heartbeat (
+     stage text primary key check (stage in ('intake', 'turn', 'delivery')),
+     beat_at timestamptz not null
+   ) with (fillfactor = 50)`,
+  'alter table heartbeat enable row level security',
+  'create policy of_no_tenant on heartbeat to plantao_tenant using (false)',
 ];
 
 const KNOWLEDGE = [
@@ -405,6 +425,7 @@ const STATEMENTS = [
   ...MESSAGES,
   ...TURNS,
   ...KNOWLEDGE,
+  ...PLATFORM,
   ...ROW_LEVEL_SECURITY,
   ...COMMENTS,
 ];

@@ -1,11 +1,12 @@
 import type { Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
 import { currentContext } from './platform/context.ts';
 import type { Logger } from './platform/logger.ts';
-import { createQueue } from './platform/queue.ts';
-import type { RedisHealth } from './platform/redis.ts';
+import { createQueue, messagingAttributes } from './platform/queue.ts';
+import type { RedisConnection, RedisHealth } from './platform/redis.ts';
 import { monotonicMs } from './platform/time.ts';
+import { currentTraceparent, inSpan } from './platform/tracing.ts';
 import type { ConversationId, DocumentId } from './vocabulary/ids.ts';
+import { HEARTBEAT_JOB } from './vocabulary/jobs.ts';
 import type { JobData } from './vocabulary/jobs.ts';
 
 /**
@@ -32,7 +33,7 @@ export class Bell {
   #second = 0;
   #rungInSecond = 0;
 
-  constructor(redis: Redis, health: RedisHealth, log: Logger) {
+  constructor(redis: RedisConnection, health: RedisHealth, log: Logger) {
     this.#turns = createQueue('take-turn', redis, log);
     this.#deliveries = createQueue('deliver-messages', redis, log);
     this.#documents = createQueue('index-document', redis, log);
@@ -50,7 +51,7 @@ export class Bell {
    * wake; one that comes while the turn runs is kept for after it.
    */
   ringTurn(conversationId: ConversationId, delayMs: number): void {
-    this.#ring(() =>
+    this.#ring(this.#turns, () =>
       this.#turns.add(
         'take-turn',
         { conversationId, ...traced() },
@@ -63,7 +64,7 @@ export class Bell {
   }
 
   ringDelivery(conversationId: ConversationId, delayMs = 0): void {
-    this.#ring(() =>
+    this.#ring(this.#deliveries, () =>
       this.#deliveries.add(
         'deliver-messages',
         { conversationId, ...traced() },
@@ -73,9 +74,15 @@ export class Bell {
   }
 
   ringDocument(documentId: DocumentId): void {
-    this.#ring(() =>
+    this.#ring(this.#documents, () =>
       this.#documents.add('index-document', { documentId, ...traced() }, { deduplication: { id: `d-${documentId}` } }),
     );
+  }
+
+  /** Sends a heartbeat through a queue. While one is in there, later ones are left out: its age shows how long the queue is. */
+  ringHeartbeat(queueName: 'take-turn' | 'deliver-messages', beatAt: string): void {
+    const queue: Queue = queueName === 'take-turn' ? this.#turns : this.#deliveries;
+    this.#send(() => queue.add(HEARTBEAT_JOB, { beatAt }, { deduplication: { id: HEARTBEAT_JOB } }));
   }
 
   async close(): Promise<void> {
@@ -83,7 +90,12 @@ export class Bell {
     await Promise.allSettled(this.queues.map((queue) => queue.close()));
   }
 
-  #ring(add: () => Promise<unknown>): void {
+  #ring({ name }: { readonly name: string }, add: () => Promise<unknown>): void {
+    const producing = { kind: 'producer', attributes: messagingAttributes(name, 'send') } as const;
+    this.#send(() => inSpan(`send ${name}`, producing, add));
+  }
+
+  #send(add: () => Promise<unknown>): void {
     if (!this.#health.isUp || this.#underWay.size >= UNDER_WAY_MAX || this.#isFlood()) return;
     const ringing = add()
       .catch((error: unknown) => {
@@ -101,7 +113,8 @@ export class Bell {
   }
 }
 
-function traced(): { requestId?: string } {
+function traced(): { requestId?: string; traceparent?: string } {
   const { requestId } = currentContext();
-  return requestId === undefined ? {} : { requestId };
+  const traceparent = currentTraceparent();
+  return { ...(requestId === undefined ? {} : { requestId }), ...(traceparent === undefined ? {} : { traceparent }) };
 }

@@ -1,6 +1,8 @@
 import type { Express } from 'express';
+import { MIGRATIONS } from '../migrations/migrations.ts';
+import type { Kysely } from 'kysely';
 import { openBase, openDatabase } from './composition.ts';
-import type { Base, Opening } from './composition.ts';
+import type { Base } from './composition.ts';
 import type { ServiceConfig } from './config.ts';
 import { reviveTurn } from './conversation/ownership-store.ts';
 import { reviveReply } from './delivery/reply-store.ts';
@@ -10,20 +12,32 @@ import type { InboxRow, Recorded } from './inbound/inbox-store.ts';
 import type { ReceiveWebhookNeeds } from './inbound/receive-webhook.ts';
 import { reviveDocument } from './knowledge/passage-store.ts';
 import type { PanelNeeds } from './panel/needs.ts';
+import { OTHER_TENANTS } from './platform/capped-label.ts';
+import { DeepCheck } from './platform/deep-check.ts';
 import { isDataError, sqlState } from './platform/database.ts';
 import { GroupCommit } from './platform/group-commit.ts';
 import type { Health } from './platform/health.ts';
+import { createHttpClient } from './platform/http-client.ts';
 import { Lifecycle } from './platform/lifecycle.ts';
 import type { Logger } from './platform/logger.ts';
+import { migrationStatus } from './platform/migrator.ts';
 import { RateLimiter } from './platform/rate-limiter.ts';
 import type { RateLimit } from './platform/rate-limiter.ts';
 import { systemClock } from './platform/time.ts';
 import { applyRecorded } from './recovery/changes.ts';
 import { discardDeadLetter, replayDeadLetter } from './recovery/dead-letters.ts';
+import { Heart } from './recovery/heartbeat.ts';
+import { GatewayWatch } from './recovery/gateway-watch.ts';
+import { systemChecks } from './recovery/system-checks.ts';
 import { ChannelStore } from './tenants/channel-store.ts';
+import { TenantSlugs } from './tenants/tenant-slugs.ts';
 import { TenantStore } from './tenants/tenant-store.ts';
+import { checkGeminiKey } from './vendors/gemini/gemini-key-check.ts';
+import { createWhaticketStates } from './vendors/whaticket/connection-state.ts';
 import { recogniseWebhook } from './vendors/whaticket/webhook-payload.ts';
+import { tenantMessageAccepted } from './vocabulary/events.ts';
 import type { TenantId } from './vocabulary/ids.ts';
+import type { Schema } from './vocabulary/schema.ts';
 
 /** Intake may use this much of the database and no more, and gives up early: a webhook must be answered either way. */
 const INTAKE_POOL = { name: 'intake', connectionsMax: 4, queryTimeoutMs: 700, acquireTimeoutMs: 600 };
@@ -44,6 +58,7 @@ const FAILED_SIGN_INS = { name: 'sign-in-failed', points: 60, perSeconds: 60 };
 
 export interface Service {
   readonly app: Express;
+  readonly heart: Heart;
   readonly health: Health;
   readonly closing: Lifecycle;
 }
@@ -52,20 +67,29 @@ export interface Service {
 export async function composeService(config: ServiceConfig, log: Logger): Promise<Service> {
   const opening = { config, closing: new Lifecycle(log), log };
   const base = await openBase(opening, API_POOL);
+  const intakeDb = openDatabase(opening, INTAKE_POOL);
+  const heart = new Heart({
+    db: intakeDb,
+    ring: (beatAt) => {
+      base.bell.ringHeartbeat('take-turn', beatAt);
+    },
+    log,
+  });
+  opening.closing.keep('heart', heart, (it) => it.close());
   const app = createHttpApp({
     health: base.health,
     trustProxy: config.trustProxy,
-    webhook: webhookNeeds(config, opening, base),
-    panel: panelNeeds(config, base),
+    webhook: webhookNeeds(config, intakeDb, base),
+    panel: panelNeeds(config, base, deepHealth(config, base)),
     log,
   });
-  return { app, health: base.health, closing: opening.closing };
+  return { app, heart, health: base.health, closing: opening.closing };
 }
 
-function webhookNeeds(config: ServiceConfig, opening: Opening, base: Base): ReceiveWebhookNeeds {
+function webhookNeeds(config: ServiceConfig, db: Kysely<Schema>, base: Base): ReceiveWebhookNeeds {
   const { bell, log } = base;
-  const db = openDatabase(opening, INTAKE_POOL);
   const inbox = new InboxStore(db);
+  const slugs = new TenantSlugs(db);
   // Read through intake's own pool: who is asked for a channel that is not known here yet must give up early, too.
   const tenants = new TenantStore(db, { current: config.masterKey, previous: config.masterKeyPrevious });
   const channels = new ChannelStore(db, (id) => tenants.keysOf(id));
@@ -101,13 +125,16 @@ function webhookNeeds(config: ServiceConfig, opening: Opening, base: Base): Rece
         log.warn({ err: error, kind: event.type }, 'What an event changes could not be applied yet; the sweeper will');
       });
     },
+    countMessage: (tenantId) => {
+      void countMessage(slugs, tenantId);
+    },
     coalescing: config.coalescing,
     clock: systemClock,
     log,
   };
 }
 
-function panelNeeds(config: ServiceConfig, base: Base): PanelNeeds {
+function panelNeeds(config: ServiceConfig, base: Base, deepHealth: PanelNeeds['deepHealth']): PanelNeeds {
   const { db, tenants, channels, bell, log } = base;
   const revive = { reviveDelivery: reviveReply, reviveTurn, reviveDocument };
   return {
@@ -115,6 +142,7 @@ function panelNeeds(config: ServiceConfig, base: Base): PanelNeeds {
     tenants,
     channels,
     adminApiKey: config.adminApiKey,
+    deepHealth,
     publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.host}`,
     limiter: limiter(base, FAILED_SIGN_INS),
     bell,
@@ -123,6 +151,40 @@ function panelNeeds(config: ServiceConfig, base: Base): PanelNeeds {
       discard: (tx, tenantId, id) => discardDeadLetter(tx, { tenantId, id, by: 'api' }),
     },
     log,
+  };
+}
+
+/** A message whose tenant's name cannot be read is counted under no name: it was accepted all the same. */
+async function countMessage(slugs: TenantSlugs, tenantId: TenantId): Promise<void> {
+  tenantMessageAccepted((await slugs.find(tenantId).catch(() => undefined)) ?? OTHER_TENANTS);
+}
+
+/** Gateways are asked by people who look, never by the traffic. */
+const STATES_HTTP = { timeoutMs: 5_000, responseBytesMax: 65_536, connectionsMax: 8 };
+
+function deepHealth(config: ServiceConfig, base: Base): PanelNeeds['deepHealth'] {
+  const { db, redis, channels, log } = base;
+  const http = createHttpClient({ ...STATES_HTTP, privateHosts: config.outboundPrivateHosts });
+  const gateways = new GatewayWatch(createWhaticketStates(http, log));
+  const { gemini } = config;
+  const checks = systemChecks({
+    db,
+    redis,
+    findChannel: (id) => channels.find(id),
+    gateways,
+    pendingMigrations: async () =>
+      (await migrationStatus(db, MIGRATIONS)).flatMap(({ name, executedAt }) =>
+        executedAt === undefined ? [name] : [],
+      ),
+    model: gemini && ((signal) => checkGeminiKey(gemini, signal)),
+  });
+  const deepCheck = new DeepCheck(checks, () => systemClock.now());
+  return {
+    report: () => deepCheck.report(),
+    ofChannel: async (id) => {
+      const channel = await channels.find(id);
+      return channel && (await gateways.healthOf(channel));
+    },
   };
 }
 

@@ -40,6 +40,8 @@ export interface Turns {
   readonly store: ConversationStore;
   /** One of the turns that this process takes at once. Never rejects. */
   readonly take: (id: ConversationId, company: 'others' | 'others-again') => Promise<TurnOutcome | 'not-taken'>;
+  /** Other work that waits for one of the same places. */
+  readonly inLine: (work: () => Promise<void>) => Promise<void>;
   /** A turn beside those, in another manner or in other company. Never rejects; the caller bounds how many there are. */
   readonly takeAside: (id: ConversationId, how: Omit<TurnOptions, 'shutdown'>) => Promise<TurnOutcome | 'not-taken'>;
   /** Turns stop waiting for models, so that the process can end soon; their messages stay for the next one. */
@@ -66,7 +68,7 @@ export function openTurns(config: WorkerConfig, { opening, base, ringDelivery }:
     shutdown.abort(new Error('The process is ending'));
   };
   const take: Turns['take'] = (id, company) => limit(() => takeAside(id, { manner: 'model', company }));
-  return { store, take, takeAside, hurry };
+  return { store, take, inLine: (work) => limit(work), takeAside, hurry };
 }
 
 interface NeedsParts {

@@ -20,7 +20,9 @@ import { Lifecycle } from './platform/lifecycle.ts';
 import type { Logger } from './platform/logger.ts';
 import { monotonicMs, systemClock } from './platform/time.ts';
 import { BacklogMeter } from './recovery/backlog.ts';
+import { BackupMeter } from './recovery/backup-age.ts';
 import { recordDeadLetter, resolveDeadLetter } from './recovery/dead-letters.ts';
+import { HeartbeatCarrier } from './recovery/heartbeat.ts';
 import { findViolations } from './recovery/promise.ts';
 import { applyLateChanges } from './recovery/changes.ts';
 import { purgeRawBytes } from './recovery/purge-raw-bytes.ts';
@@ -49,6 +51,7 @@ export interface Work {
   readonly deliver: (id: ConversationId) => Promise<void>;
   readonly indexDocument: (id: DocumentId) => Promise<void>;
   readonly sweeper: Sweeper;
+  readonly heartbeat: HeartbeatCarrier;
   readonly watchdog: Watchdog;
   /** What a watchdog looks at and does, here. */
   readonly promise: Omit<WatchdogNeeds, 'monotonicMs' | 'log'>;
@@ -95,6 +98,7 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
     });
   };
   const deliver = (id: ConversationId): Promise<void> => deliveries.run(id);
+  const heartbeat = openHeartbeat(base, turns, deliveries);
   const sweeper = new Sweeper({
     redis: base.redisHealth,
     findTurns: (options) => turns.store.findForgotten({ ...options, coalesceMaxMs: config.coalescing.maxMs }),
@@ -114,13 +118,11 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
         recognise: recogniseWebhook,
         log,
       }),
+    carryHeartbeat: () => heartbeat.carry(),
     purge: () => purgeRawBytes(base.db),
     log,
   });
-  const meter = new BacklogMeter({ db: base.db, queues: base.bell.queues, redis: base.redisHealth, log });
-  closing.keep('backlog meter', meter, (it) => {
-    it.close();
-  });
+  openMeters(base);
   closing.keep('sweeper', sweeper, (it) => it.close());
   const promise = promiseOf(config, { base, turns, quarantine, deliver });
   const watchdog = new Watchdog({ ...promise, monotonicMs, log });
@@ -131,7 +133,29 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
     void quarantine.close();
   };
   const { health } = base;
-  return { takeTurn, deliver, indexDocument: index, sweeper, watchdog, promise, hurry, health, closing };
+  return { takeTurn, deliver, indexDocument: index, sweeper, heartbeat, watchdog, promise, hurry, health, closing };
+}
+
+function openHeartbeat({ db, bell, log }: Base, turns: Turns, deliveries: DeliveryRunner): HeartbeatCarrier {
+  return new HeartbeatCarrier({
+    db,
+    turns: turns.inLine,
+    deliveries: (carrying) => deliveries.inLine(carrying),
+    ringDelivery: (beatAt) => {
+      bell.ringHeartbeat('deliver-messages', beatAt);
+    },
+    log,
+  });
+}
+
+/** What waits, and how old the backups are. */
+function openMeters({ db, bell, redisHealth, closing, log }: Base): void {
+  closing.keep('backlog meter', new BacklogMeter({ db, queues: bell.queues, redis: redisHealth, log }), (it) => {
+    it.close();
+  });
+  closing.keep('backup meter', new BackupMeter({ db, log }), (it) => {
+    it.close();
+  });
 }
 
 interface PromiseParts {
@@ -176,7 +200,8 @@ function openDeliveries(config: WorkerConfig, base: Base, outbox: OutboxStore): 
     channelOf: (id) => channels.find(id),
     keysOf: (id) => tenants.keysOf(id),
     callPerson: async (tx, conversationId, reason) => {
-      await changeOwner(tx, { conversationId, to: 'human', handoff: 'waiting', reason });
+      const { moved } = await changeOwner(tx, { conversationId, to: 'human', handoff: 'waiting', reason });
+      if (moved) handoffRequested(log, { conversationId, reason });
     },
     personAnswered: async (tx, conversationId, tenantId) => {
       const { humanIdleMinutes: minutes } = (await tenants.get(tenantId)).settings;

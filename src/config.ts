@@ -1,4 +1,7 @@
+import fs from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { z } from 'zod';
+import { isRedisUrl, REDIS_URL_FORMS } from './platform/redis-url.ts';
 import { Secret } from './platform/secret.ts';
 
 /** The exit code for a configuration that cannot be used (sysexits.h, EX_CONFIG). */
@@ -9,18 +12,21 @@ const integer = (bounds: { min: number; max: number }) =>
 
 const secret = z.custom<Secret>((value) => value instanceof Secret, 'is required');
 
-const atLeast = (characters: number) =>
-  secret.refine((it) => it.reveal().length >= characters, `must have at least ${characters} characters`);
+/** Asked of the value now, and of each one that its file has later: one that cannot be used is not taken up. */
+const secretThat = (isUsable: (value: string) => boolean, message: string) =>
+  secret.refine((it) => it.mustBe(isUsable), message);
 
-const masterKey = secret.refine(
-  (it) => Buffer.from(it.reveal(), 'base64').length === 32,
-  'must be 32 bytes in base64 (openssl rand -base64 32)',
-);
+const atLeast = (characters: number) =>
+  secretThat((value) => value.length >= characters, `must have at least ${characters} characters`);
+
+const isKey = (value: string): boolean => Buffer.from(value, 'base64').length === 32;
+const KEY_MESSAGE = 'must be 32 bytes in base64 (openssl rand -base64 32)';
+const masterKey = secretThat(isKey, KEY_MESSAGE);
 
 const serverUrl = (...protocols: string[]) =>
-  secret.refine(
-    (it) => {
-      const url = URL.parse(it.reveal());
+  secretThat(
+    (value) => {
+      const url = URL.parse(value);
       return url !== null && protocols.includes(url.protocol);
     },
     `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
@@ -30,19 +36,43 @@ const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .transform((url) => url.replace(/\/+$/, ''));
 
+/** `https://key@host/project`. Source: develop.sentry.dev/sdk/overview, "Parsing the DSN". */
+function isSentryDsn(value: string): boolean {
+  const url = URL.parse(value);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username !== '' && /\/\d+$/.test(url.pathname);
+}
+
 /** The model's own name in Google's catalogue. 2.5 Flash is shut down on 2026-12-01. Source: ai.google.dev/gemini-api/docs/deprecations */
 const DEFAULT_MODEL = 'gemini-3.5-flash-lite';
 
+/** The version of this product, from the package that it was installed as. */
+const VERSION = z
+  .object({ version: z.string() })
+  .parse(JSON.parse(fs.readFileSync(new URL('../package.json', import.meta.url), 'utf8'))).version;
+
 const database = { DATABASE_URL: serverUrl('postgres:', 'postgresql:') };
+
+const masterKeyPair = {
+  MASTER_KEY: masterKey,
+  // Its file is empty most of the time, and is there so that a rotation needs no restart.
+  MASTER_KEY_PREVIOUS: secretThat((value) => value === '' || isKey(value), KEY_MESSAGE).optional(),
+};
 
 const everyProcess = {
   ...database,
-  REDIS_URL: serverUrl('redis:', 'rediss:'),
-  MASTER_KEY: masterKey,
-  MASTER_KEY_PREVIOUS: masterKey.optional(),
+  REDIS_URL: secretThat(isRedisUrl, REDIS_URL_FORMS),
+  ...masterKeyPair,
   PORT: integer({ min: 0, max: 65_535 }).default(8080),
   HOST: z.string().default('0.0.0.0'),
+  BUILD_COMMIT: z.string().max(64).default('unknown'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  SENTRY_DSN: secretThat(isSentryDsn, 'must be a DSN, e.g. https://key@sentry.example.com/1').optional(),
+  SENTRY_ENVIRONMENT: z
+    .string()
+    .regex(/^[^\s/]{1,64}$/, 'must be one word without a slash')
+    .default('production'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number({ error: 'must be a number' }).min(0).max(1).default(1),
   COALESCE_MIN_MS: integer({ min: 0, max: 60_000 }).default(800),
   COALESCE_MAX_MS: integer({ min: 0, max: 300_000 }).default(6_000),
   OUTBOUND_PRIVATE_HOSTS: z
@@ -54,8 +84,23 @@ const everyProcess = {
 /** What `npm run migrate` needs. */
 export const MigrationEnvironment = z.object(database).transform((read) => ({ databaseUrl: read.DATABASE_URL }));
 
+/** What `npm run rotate` needs. */
+export const RotationEnvironment = z.object({ ...database, ...masterKeyPair }).transform((read) => ({
+  databaseUrl: read.DATABASE_URL,
+  masterKey: read.MASTER_KEY,
+  masterKeyPrevious: read.MASTER_KEY_PREVIOUS,
+}));
+
+const gemini = {
+  GEMINI_API_KEY: secret.optional(),
+  GEMINI_BASE_URL: httpUrl.default('https://generativelanguage.googleapis.com'),
+  GEMINI_MODEL: z.string().default(DEFAULT_MODEL),
+};
+
 const service = {
   ...everyProcess,
+  // Only to ask whether the key is good: the service calls no model.
+  ...gemini,
   PUBLIC_URL: httpUrl.optional(),
   TRUST_PROXY: z.string().optional(),
   ADMIN_API_KEY: atLeast(32),
@@ -63,9 +108,7 @@ const service = {
 
 const worker = {
   ...everyProcess,
-  GEMINI_API_KEY: secret.optional(),
-  GEMINI_BASE_URL: httpUrl.default('https://generativelanguage.googleapis.com'),
-  GEMINI_MODEL: z.string().default(DEFAULT_MODEL),
+  ...gemini,
   FALLBACK_MODEL_BASE_URL: httpUrl.optional(),
   FALLBACK_MODEL_API_KEY: secret.optional(),
   FALLBACK_MODEL_NAME: z.string().optional(),
@@ -76,8 +119,19 @@ const worker = {
   WORKER_CONCURRENCY: integer({ min: 1, max: 500 }).default(50),
 };
 
+const backup = {
+  ...database,
+  BACKUP_DATABASE_URL: serverUrl('postgres:', 'postgresql:').optional(),
+  BACKUP_DIRECTORY: z.string({ error: 'is required' }).refine(isAbsolute, 'must be an absolute path'),
+  BACKUP_KEY: masterKey,
+  BACKUP_KEY_PREVIOUS: masterKey.optional(),
+  BACKUP_KEEP_DAILY: integer({ min: 1, max: 366 }).default(7),
+  BACKUP_KEEP_WEEKLY: integer({ min: 0, max: 520 }).default(4),
+  POSTGRES_BIN: z.string().optional(),
+};
+
 /** Every variable there is. `.env.example` is checked against this list. */
-export const VARIABLES: readonly string[] = Object.keys({ ...service, ...worker });
+export const VARIABLES: readonly string[] = Object.keys({ ...service, ...worker, ...backup });
 
 /** What the HTTP service needs. */
 export const ServiceEnvironment = z
@@ -88,6 +142,7 @@ export const ServiceEnvironment = z
     publicUrl: read.PUBLIC_URL,
     trustProxy: read.TRUST_PROXY,
     adminApiKey: read.ADMIN_API_KEY,
+    gemini: geminiOf(read),
   }));
 export type ServiceConfig = z.infer<typeof ServiceEnvironment>;
 
@@ -110,10 +165,7 @@ export const WorkerEnvironment = z
   })
   .transform((read) => ({
     ...shared(read),
-    gemini:
-      read.GEMINI_API_KEY === undefined
-        ? undefined
-        : { apiKey: read.GEMINI_API_KEY, baseUrl: read.GEMINI_BASE_URL, model: read.GEMINI_MODEL },
+    gemini: geminiOf(read),
     fallbackModel:
       read.FALLBACK_MODEL_BASE_URL === undefined || read.FALLBACK_MODEL_NAME === undefined
         ? undefined
@@ -129,6 +181,20 @@ export const WorkerEnvironment = z
     concurrency: read.WORKER_CONCURRENCY,
   }));
 export type WorkerConfig = z.infer<typeof WorkerEnvironment>;
+
+/** What `npm run restore` needs: no database, which may be what is gone. */
+export const RestoreEnvironment = z
+  .object({ ...backup, DATABASE_URL: backup.DATABASE_URL.optional() })
+  .transform((read) => archiveOf(read));
+
+/** What `npm run backup` needs. */
+export const BackupEnvironment = z.object(backup).transform((read) => ({
+  ...archiveOf(read),
+  databaseUrl: read.DATABASE_URL,
+  replicationUrl: read.BACKUP_DATABASE_URL ?? read.DATABASE_URL,
+  keep: { daily: read.BACKUP_KEEP_DAILY, weekly: read.BACKUP_KEEP_WEEKLY },
+}));
+export type BackupConfig = z.infer<typeof BackupEnvironment>;
 
 /**
  * Reads the environment once, at boot. A secret `X` may be given as a file, `X_FILE`; an empty value counts as absent.
@@ -164,6 +230,10 @@ const SECRETS = [
   'ADMIN_API_KEY',
   'GEMINI_API_KEY',
   'FALLBACK_MODEL_API_KEY',
+  'SENTRY_DSN',
+  'BACKUP_DATABASE_URL',
+  'BACKUP_KEY',
+  'BACKUP_KEY_PREVIOUS',
 ];
 
 function withFiles(environment: NodeJS.ProcessEnv): { values: Record<string, unknown>; problems: string[] } {
@@ -184,6 +254,24 @@ function withFiles(environment: NodeJS.ProcessEnv): { values: Record<string, unk
   return { values, problems };
 }
 
+function observationOf(read: z.infer<z.ZodObject<typeof everyProcess>>) {
+  return {
+    logLevel: read.LOG_LEVEL,
+    build: { version: VERSION, commit: read.BUILD_COMMIT },
+    sentry: read.SENTRY_DSN === undefined ? undefined : { dsn: read.SENTRY_DSN, environment: read.SENTRY_ENVIRONMENT },
+    traces:
+      read.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+        ? undefined
+        : { endpoint: read.OTEL_EXPORTER_OTLP_ENDPOINT, share: read.OTEL_TRACES_SAMPLER_ARG },
+  };
+}
+
+function geminiOf(read: z.infer<z.ZodObject<typeof gemini>>) {
+  return read.GEMINI_API_KEY === undefined
+    ? undefined
+    : { apiKey: read.GEMINI_API_KEY, baseUrl: read.GEMINI_BASE_URL, model: read.GEMINI_MODEL };
+}
+
 function shared(read: z.infer<z.ZodObject<typeof everyProcess>>) {
   return {
     databaseUrl: read.DATABASE_URL,
@@ -193,8 +281,24 @@ function shared(read: z.infer<z.ZodObject<typeof everyProcess>>) {
     port: read.PORT,
     host: read.HOST,
     logLevel: read.LOG_LEVEL,
+    observation: observationOf(read),
+    build: { version: VERSION, commit: read.BUILD_COMMIT },
     coalescing: { minMs: read.COALESCE_MIN_MS, maxMs: read.COALESCE_MAX_MS },
     outboundPrivateHosts: read.OUTBOUND_PRIVATE_HOSTS,
+  };
+}
+
+function archiveOf(read: {
+  BACKUP_DIRECTORY: string;
+  BACKUP_KEY: Secret;
+  BACKUP_KEY_PREVIOUS?: Secret | undefined;
+  POSTGRES_BIN?: string | undefined;
+}) {
+  return {
+    directory: read.BACKUP_DIRECTORY,
+    key: read.BACKUP_KEY,
+    keyPrevious: read.BACKUP_KEY_PREVIOUS,
+    postgresBin: read.POSTGRES_BIN,
   };
 }
 

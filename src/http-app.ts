@@ -5,6 +5,7 @@ import type { ReceiveWebhookNeeds } from './inbound/receive-webhook.ts';
 import { panelRoutes } from './panel/panel-routes.ts';
 import type { PanelNeeds } from './panel/needs.ts';
 import type { Health } from './platform/health.ts';
+import { requestMetrics } from './platform/http-metrics.ts';
 import type { Logger } from './platform/logger.ts';
 import { problemResponses, requestIds, unknownRoute } from './platform/problem.ts';
 import { FAILURES } from './vocabulary/failures.ts';
@@ -24,6 +25,7 @@ export function createHttpApp(needs: HttpAppNeeds): Express {
   app.disable('x-powered-by');
   app.set('etag', false);
   if (needs.trustProxy !== undefined) app.set('trust proxy', trustedProxies(needs.trustProxy));
+  app.use(requestMetrics());
   app.use(requestIds());
 
   // The platform that runs us.

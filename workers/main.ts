@@ -4,8 +4,8 @@ import express from 'express';
 import { composeWork } from '../src/compose-work.ts';
 import { loadConfigOrExit, WorkerEnvironment } from '../src/config.ts';
 import { listen } from '../src/platform/http-server.ts';
-import { createLogger } from '../src/platform/logger.ts';
 import { collectProcessMetrics } from '../src/platform/metrics.ts';
+import { startObservation } from '../src/platform/observation.ts';
 import { runUntilSignal } from '../src/platform/process.ts';
 import { createBlockingRedis } from '../src/platform/redis.ts';
 import { JOB_NAMES } from '../src/vocabulary/jobs.ts';
@@ -37,33 +37,37 @@ const startQuarantine = () =>
   });
 
 const config = loadConfigOrExit(WorkerEnvironment);
-const log = createLogger({ level: config.logLevel, process: 'worker' });
-collectProcessMetrics();
+const { log, close: lastWords } = await startObservation(config.observation, 'worker');
+collectProcessMetrics(config.build);
 
-await runUntilSignal(log, async () => {
-  const work = await composeWork(config, log, startQuarantine);
-  const { health, closing } = work;
-  const connection = closing.keep('blocking redis', createBlockingRedis(config.redisUrl, log), (it) => {
-    it.disconnect();
-  });
-  const workers = queues.map((name) => WORKERS[name]({ work, connection, concurrency: config.concurrency, log }));
-  closing.keep('workers', workers, async (all) => {
-    work.hurry();
-    // A worker whose Redis is away would wait for it to say goodbye, and the platform does not wait that long for us.
-    const isRedisAway = connection.status !== 'ready';
-    await Promise.all(all.map((worker) => worker.close(isRedisAway)));
-  });
-  work.sweeper.start();
-  work.watchdog.start();
-  const app = express();
-  app.disable('x-powered-by');
-  app.use(health.routes());
-  const server = await listen(app, { host: config.host, port: config.port });
-  closing.keep('http server', server, (it) => it.close());
-  health.started();
-  log.info(
-    { event: 'worker.started', port: server.port, queues },
-    `The worker serves its health on port ${server.port}`,
-  );
-  return { health, closing };
-});
+await runUntilSignal(
+  log,
+  async () => {
+    const work = await composeWork(config, log, startQuarantine);
+    const { health, closing } = work;
+    const connection = closing.keep('blocking redis', createBlockingRedis(config.redisUrl, log), (it) => {
+      it.disconnect();
+    });
+    const workers = queues.map((name) => WORKERS[name]({ work, connection, concurrency: config.concurrency, log }));
+    closing.keep('workers', workers, async (all) => {
+      work.hurry();
+      // A worker whose Redis is away would wait for it to say goodbye, and the platform does not wait that long for us.
+      const isRedisAway = connection.status !== 'ready';
+      await Promise.all(all.map((worker) => worker.close(isRedisAway)));
+    });
+    work.sweeper.start();
+    work.watchdog.start();
+    const app = express();
+    app.disable('x-powered-by');
+    app.use(health.routes());
+    const server = await listen(app, { host: config.host, port: config.port });
+    closing.keep('http server', server, (it) => it.close());
+    health.started();
+    log.info(
+      { event: 'worker.started', port: server.port, queues },
+      `The worker serves its health on port ${server.port}`,
+    );
+    return { health, closing };
+  },
+  lastWords,
+);

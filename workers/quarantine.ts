@@ -1,6 +1,6 @@
 import { composeQuarantine } from '../src/compose-quarantine.ts';
 import { loadConfigOrExit, WorkerEnvironment } from '../src/config.ts';
-import { createLogger } from '../src/platform/logger.ts';
+import { startObservation } from '../src/platform/observation.ts';
 import { runUntilSignal } from '../src/platform/process.ts';
 import { SuspectOrder } from '../src/recovery/suspect-process.ts';
 import type { SuspectReport } from '../src/recovery/suspect-process.ts';
@@ -11,26 +11,30 @@ import type { SuspectReport } from '../src/recovery/suspect-process.ts';
  * It ends with that worker: a line that is cut makes it give back what it has.
  */
 const config = loadConfigOrExit(WorkerEnvironment);
-const log = createLogger({ level: config.logLevel, process: 'quarantine' });
+const { log, close: lastWords } = await startObservation(config.observation, 'quarantine');
 
-await runUntilSignal(log, async () => {
-  const { turns, health, closing } = await composeQuarantine(config, log);
-  let last: Promise<void> = Promise.resolve();
-  const take = async ({ take: id, manner }: SuspectOrder): Promise<void> => {
-    report({ taken: id, outcome: await turns.takeAside(id, { manner, company: 'nobody' }) });
-  };
-  process.on('message', (message) => {
-    const order = SuspectOrder.parse(message);
-    last = last.then(() => take(order));
-  });
-  closing.keep('turn', turns, async () => {
-    turns.hurry();
-    await last;
-  });
-  health.started();
-  report({ isReady: true });
-  return { health, closing };
-});
+await runUntilSignal(
+  log,
+  async () => {
+    const { turns, health, closing } = await composeQuarantine(config, log);
+    let last: Promise<void> = Promise.resolve();
+    const take = async ({ take: id, manner }: SuspectOrder): Promise<void> => {
+      report({ taken: id, outcome: await turns.takeAside(id, { manner, company: 'nobody' }) });
+    };
+    process.on('message', (message) => {
+      const order = SuspectOrder.parse(message);
+      last = last.then(() => take(order));
+    });
+    closing.keep('turn', turns, async () => {
+      turns.hurry();
+      await last;
+    });
+    health.started();
+    report({ isReady: true });
+    return { health, closing };
+  },
+  lastWords,
+);
 
 function report(it: SuspectReport): void {
   // Who cannot be told has died, and the end of the line ends us as well.

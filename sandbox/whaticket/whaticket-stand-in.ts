@@ -131,6 +131,11 @@ export class WhaticketStandIn {
     return connection;
   }
 
+  /** From now on its token is nobody's. */
+  removeConnection(connection: Connection): void {
+    this.#connections.delete(connection.token);
+  }
+
   /** Calls back for every message that reaches a customer; call what it returns to stop that. */
   onSent(listener: (message: SentMessage) => void): () => void {
     return this.#sent.onSent(listener);

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Kysely, RawBuilder } from 'kysely';
 import { SEND_WITHIN_MS } from '../delivery/delivery.ts';
 import { sha256 } from '../platform/crypto.ts';
+import { currentTraceparent } from '../platform/tracing.ts';
 import { MessageId, newId, OutboxId } from '../vocabulary/ids.ts';
 import type { TurnId } from '../vocabulary/ids.ts';
 import { normalisedText } from '../vocabulary/message.ts';
@@ -62,10 +63,10 @@ export async function commitTurn(db: Kysely<Schema>, turn: Turn, commit: TurnCom
       returning seq
     ), queued as (
       insert into outbox (id, tenant_id, channel_id, conversation_id, message_id, turn_id, part, text_hash, epoch,
-                          deadline_at, request_id, asked_at)
+                          deadline_at, request_id, traceparent, asked_at)
       select b.id, held.tenant_id, held.channel_id, held.id, b.message_id, ${commit.turnId}, b.part, b.hash, held.epoch,
              now() + ${SEND_WITHIN_MS} * interval '1 millisecond', ${requestIdOf(turn)},
-             ${askedAt(turn)}::timestamptz
+             ${currentTraceparent() ?? null}::text, ${askedAt(turn)}::timestamptz
         from held, unnest(${bubbles.map((it) => it.outboxId)}::uuid[], ${bubbles.map((it) => it.id)}::uuid[],
              ${bubbles.map((it) => it.hash)}::bytea[]) with ordinality as b (id, message_id, hash, part) order by b.part
     ), settled as (

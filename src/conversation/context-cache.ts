@@ -1,15 +1,14 @@
-import type { Redis } from 'ioredis';
-import type { RedisHealth } from '../platform/redis.ts';
+import type { RedisConnection, RedisHealth } from '../platform/redis.ts';
 import type { ConversationId } from '../vocabulary/ids.ts';
 import { ConversationContext } from './conversation-context.ts';
 
 /** Contexts in Redis, with a time to live. A miss, a broken value and a missing Redis all mean: rebuild. */
 export class ContextCache {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #health: RedisHealth;
   readonly #ttlSeconds: number;
 
-  constructor(redis: Redis, health: RedisHealth, ttlSeconds: number) {
+  constructor(redis: RedisConnection, health: RedisHealth, ttlSeconds: number) {
     this.#redis = redis;
     this.#health = health;
     this.#ttlSeconds = ttlSeconds;

@@ -239,7 +239,7 @@ const DIED = sql`(lease_owner is not null)::int`;
 /** What has killed process after process is not even read: only who it is from and when counts for giving up. */
 function messageColumns(purpose: OpenPurpose): RawBuilder<unknown> {
   const isUnread = purpose === 'give-up' ? sql`true` : sql`c.deaths >= ${sql.lit(DEATHS_MAX)}`;
-  return sql`m.id as message_id, m.kind, m.said_at, m.received_at, m.request_id,
+  return sql`m.id as message_id, m.kind, m.said_at, m.received_at, m.request_id, m.traceparent,
     case when ${isUnread} then null else m.text end as text,
     case when ${isUnread} then null else m.quoted_text end as quoted_text`;
 }
@@ -276,6 +276,7 @@ interface LeasedRow {
   said_at: Date;
   received_at: Date;
   request_id: string | null;
+  traceparent: string | null;
 }
 
 /** A lease that nobody holds keeps everybody away until it ends. */
@@ -325,5 +326,6 @@ function messageFromRow(row: LeasedRow): UnansweredMessage {
     saidAt: row.said_at,
     receivedAt: row.received_at,
     requestId: row.request_id ?? undefined,
+    traceparent: row.traceparent ?? undefined,
   };
 }

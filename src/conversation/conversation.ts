@@ -19,6 +19,8 @@ export interface UnansweredMessage {
   readonly saidAt: Date;
   readonly receivedAt: Date;
   readonly requestId: string | undefined;
+  /** The span in which it arrived, where somebody records spans. */
+  readonly traceparent?: string | undefined;
 }
 
 /** A message of the past, as the context is built from it. */

@@ -2,6 +2,7 @@ import type { FoundPassage } from '../knowledge/knowledge.ts';
 import { splitIntoBubbles } from '../delivery/delivery.ts';
 import type { Logger } from '../platform/logger.ts';
 import { monotonicMs } from '../platform/time.ts';
+import { inSpan } from '../platform/tracing.ts';
 import type { Tenant } from '../tenants/tenants.ts';
 import type { HandoffReason } from '../vocabulary/events.ts';
 import type { ConversationId, TenantId } from '../vocabulary/ids.ts';
@@ -91,7 +92,14 @@ async function compose(
 ): Promise<Decided> {
   const startedAt = monotonicMs();
   const question = questionOf(turn.messages.filter(hasWords));
-  const [passages, context] = await Promise.all([needs.knowledge.find(turn.tenantId, question), needs.contextOf(turn)]);
+  const [passages, context] = await Promise.all([
+    inSpan('search', {}, async (span) => {
+      const found = await needs.knowledge.find(turn.tenantId, question);
+      span.set({ 'plantao.passages': found.length });
+      return found;
+    }),
+    inSpan('context', {}, () => needs.contextOf(turn)),
+  ]);
   const readyAt = monotonicMs();
   const request = buildPrompt({
     company: tenant.name,
@@ -103,7 +111,11 @@ async function compose(
     question,
   });
   const composed = await composeDraft(needs, request, time);
-  const { decision, rung } = fromDraft(composed, { turn, tenant, phrases, passages, question });
+  const { decision, rung } = await inSpan('guard', {}, (span) => {
+    const weighed = fromDraft(composed, { turn, tenant, phrases, passages, question });
+    span.set({ 'plantao.decision': weighed.decision.kind, 'plantao.rung': weighed.rung });
+    return Promise.resolve(weighed);
+  });
   return {
     conversationId: turn.conversationId,
     context,

@@ -1,7 +1,9 @@
 import { withContext } from '../platform/context.ts';
 import { monotonicMs } from '../platform/time.ts';
+import { currentTraceparent, inSpan } from '../platform/tracing.ts';
+import type { OpenSpan, SpanOptions } from '../platform/tracing.ts';
 import type { Tenant } from '../tenants/tenants.ts';
-import { handoffRequested, turnFinished } from '../vocabulary/events.ts';
+import { handoffRequested, tenantTurnCommitted, turnFinished } from '../vocabulary/events.ts';
 import type { TurnOutcome } from '../vocabulary/events.ts';
 import { newId, TurnId } from '../vocabulary/ids.ts';
 import type { ConversationId, TenantId } from '../vocabulary/ids.ts';
@@ -81,7 +83,7 @@ export async function takeTurn(needs: TurnNeeds, id: ConversationId, options: Tu
 
   const requestId = opened.messages.at(-1)?.requestId;
   const context = { conversationId: id, tenantId: opened.tenantId, ...(requestId === undefined ? {} : { requestId }) };
-  return await withContext(context, async () => {
+  const take = async (span: OpenSpan): Promise<TurnOutcome> => {
     const turnMs = options.manner === 'model' ? needs.turnDeadlineMs : QUICK_TURN_MS;
     const lease = needs.leases.hold(opened, turnMs);
     try {
@@ -95,15 +97,34 @@ export async function takeTurn(needs: TurnNeeds, id: ConversationId, options: Tu
         messages: opened.messages.length,
         ...done,
       });
+      span.set({ 'plantao.outcome': done.outcome, 'plantao.rung': done.rung });
       return done.outcome;
     } catch (error) {
       const outcome = await gaveUp(needs, opened, { error, lease, shutdown: options.shutdown });
       turnFinished(needs.log, { conversationId: id, outcome, durationMs: monotonicMs() - startedAt });
+      span.set({ 'plantao.outcome': outcome });
       return outcome;
     } finally {
       lease.drop();
     }
-  });
+  };
+  return await withContext(context, () => inSpan('turn', spanOf(opened, options), take));
+}
+
+/** A turn goes on with the trace of the newest message; the others of a burst, and the wake, are linked. */
+function spanOf({ conversationId, messages, attempts }: Turn, { manner }: TurnOptions): SpanOptions {
+  const newest = messages.at(-1);
+  return {
+    parent: newest?.traceparent,
+    links: [...messages.slice(0, -1).map((message) => message.traceparent), currentTraceparent()],
+    attributes: {
+      'plantao.conversation_id': conversationId,
+      'plantao.request_id': newest?.requestId,
+      'plantao.messages': messages.length,
+      'plantao.attempts': attempts,
+      'plantao.manner': manner,
+    },
+  };
 }
 
 const PURPOSE = { others: 'answer', 'others-again': 'answer-again', nobody: 'answer-alone' } as const;
@@ -145,16 +166,19 @@ async function answer(needs: TurnNeeds, opened: Turn, answering: Answering): Pro
     // Up to here nothing has happened that another process could not do again.
     answering.signal.throwIfAborted();
 
-    const committed = await needs.conversations.commitTurn(turn, {
+    const commit = {
       turnId: newId(TurnId),
       decision: decided.decision,
       trace: { ...decided.trace, rung: decided.rung, redrafts },
       startedAt: turn.now,
       settles: turn.messages.map((message) => message.id),
       evenIfNewer: reason !== undefined || redrafts >= REDRAFTS_MAX || turn.messages.length >= MESSAGES_PER_TURN,
-    });
+    };
+    const read = turn;
+    const committed = await inSpan('commit', {}, () => needs.conversations.commitTurn(read, commit));
     if (committed.committed) {
       await afterCommit(needs, { turn, decided, committed });
+      tenantTurnCommitted({ tenant: tenant.slug, outcome: outcomeOf(decided.decision) });
       return { outcome: outcomeOf(decided.decision), rung: decided.rung };
     }
     const again = await needs.conversations.reopenTurn(turn);

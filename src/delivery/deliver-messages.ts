@@ -3,6 +3,8 @@ import { BreakerOpenError } from '../platform/breaker.ts';
 import { sqlState } from '../platform/database.ts';
 import { withContext } from '../platform/context.ts';
 import { fullJitterMs, monotonicMs, pause, systemClock } from '../platform/time.ts';
+import { currentTraceparent, inSpan } from '../platform/tracing.ts';
+import type { OpenSpan } from '../platform/tracing.ts';
 import type { Channel } from '../tenants/tenants.ts';
 import { deliveryAttempted, firstBubbleSent, sendConfirmedLate, unknownSendSettled } from '../vocabulary/events.ts';
 import { Failure } from '../vocabulary/failures.ts';
@@ -60,7 +62,7 @@ export async function deliverMessages(needs: DeliverNeeds, id: ConversationId): 
       if (needs.pacingMs > 0) await needs.outbox.reserveSlot(id, needs.pacingMs);
       const claimedAt = monotonicMs();
       const bubble = await claim(needs, id);
-      const next = bubble === undefined ? await unblock(needs, id) : await send(needs, { id, bubble, claimedAt });
+      const next = bubble === undefined ? await unblock(needs, id) : await traced(needs, { id, bubble, claimedAt });
       if (next === 'stop') return;
     }
     needs.ringDelivery(id, 0);
@@ -104,7 +106,27 @@ interface Sending {
   readonly claimedAt: number;
 }
 
-async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending): Promise<Next> {
+/** Sends on behalf of the request and of the turn that led to it, whoever it was that found it here. */
+async function traced(needs: DeliverNeeds, sending: Sending): Promise<Next> {
+  const { bubble } = sending;
+  const { requestId } = bubble;
+  const span = {
+    kind: 'client' as const,
+    parent: bubble.traceparent,
+    links: [currentTraceparent()],
+    attributes: {
+      'plantao.outbox_id': bubble.id,
+      'plantao.request_id': requestId,
+      'plantao.part': bubble.part,
+      'plantao.attempt': bubble.attempt,
+    },
+  };
+  return await withContext(requestId === undefined ? {} : { requestId }, () =>
+    inSpan('send', span, (open) => send(needs, sending, open)),
+  );
+}
+
+async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending, span: OpenSpan): Promise<Next> {
   const way = await findWay(needs, bubble);
   if (way === 'not-now') return 'stop';
   if (way === 'none') {
@@ -118,6 +140,7 @@ async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending): Pr
   }
   const startedAt = monotonicMs();
   const attempted = (outcome: 'sent' | 'unknown' | 'retry' | 'failed', failure?: string): void => {
+    span.set({ 'plantao.outcome': outcome, 'error.type': failure });
     deliveryAttempted(needs.log, {
       conversationId: id,
       outboxId: bubble.id,

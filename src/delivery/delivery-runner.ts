@@ -73,6 +73,11 @@ export class DeliveryRunner {
     await done;
   }
 
+  /** Runs other work in one of the places of deliveries, when it is free. */
+  async inLine(work: () => Promise<void>): Promise<void> {
+    await this.#limit(work);
+  }
+
   /** Starts nothing new, and waits for what is being sent. */
   async close(): Promise<void> {
     this.#isClosed = true;

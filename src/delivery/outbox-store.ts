@@ -33,6 +33,8 @@ export interface ClaimedBubble {
   /** When the oldest message of the turn was accepted. */
   readonly askedAt: Date | undefined;
   readonly requestId: string | undefined;
+  /** The span that decided on it, where somebody records spans. */
+  readonly traceparent: string | undefined;
 }
 
 /** The first open row of a conversation that cannot be sent right now, and why. */
@@ -81,7 +83,8 @@ export class OutboxStore {
         from c, head
        where o.id = head.id and o.state = 'pending' and o.due_at <= clock_timestamp() and o.epoch = c.epoch
          and o.deadline_at > clock_timestamp()
-      returning o.id, o.conversation_id, o.tenant_id, o.channel_id, o.turn_id, o.part, o.attempts, o.request_id, o.asked_at, c.gateway_ticket_id,
+      returning o.id, o.conversation_id, o.tenant_id, o.channel_id, o.turn_id, o.part, o.attempts, o.request_id, o.traceparent, o.asked_at,
+        c.gateway_ticket_id,
         (select text from message m where m.id = o.message_id) as text, ${ALIASES} as aliases`.execute(this.#db);
     const [row] = rows;
     return row === undefined ? undefined : claimedFromRow(row);
@@ -259,6 +262,7 @@ interface ClaimedRow {
   part: number;
   attempts: number;
   request_id: string | null;
+  traceparent: string | null;
   gateway_ticket_id: string | null;
   text: string | null;
   asked_at: Date | null;
@@ -292,6 +296,7 @@ function claimedFromRow(row: ClaimedRow): ClaimedBubble {
     ticketId: row.gateway_ticket_id ?? undefined,
     askedAt: row.asked_at ?? undefined,
     requestId: row.request_id ?? undefined,
+    traceparent: row.traceparent ?? undefined,
     aliases: aliasesFromRow(row.aliases),
   };
 }

@@ -19,6 +19,8 @@ export interface InboxRow {
   readonly dedupeKey: string;
   readonly raw: Buffer;
   readonly requestId: string;
+  /** The span in which it arrived, kept beside it, so that whoever answers goes on with the trace. */
+  readonly traceparent?: string | undefined;
   /** How long to wait for the rest of the burst; only a message has one. */
   readonly waitMs: number;
 }
@@ -135,7 +137,7 @@ export class InboxStore {
           id uuid, tenant_id uuid, channel_id uuid, dedupe_key text, kind text, request_id text, raw_from integer,
           raw_length integer, contact_id uuid, conversation_id uuid, is_stored boolean, ticket_id text, form text, text text,
           quoted_text text, text_hash bytea, is_automatic boolean, provider_message_id text, said_at timestamptz,
-          wait_ms integer)
+          wait_ms integer, traceparent text)
       ), ${newcomers.length > 0 ? contactInserts(newcomers) : sql``}
       ${isConversationNew ? CONVERSATION_INSERTS : sql``}
       recorded as (
@@ -162,9 +164,10 @@ const CONVERSATION_INSERTS = sql`new_conversation as (
 
 const MESSAGE_INSERTS = sql`, new_message as (
         insert into message (id, tenant_id, conversation_id, author, kind, text, quoted_text, provider_message_id, said_at,
-                             received_at, answer_after, request_id)
+                             received_at, answer_after, request_id, traceparent)
         select id, tenant_id, conversation_id, 'customer', form, text, quoted_text, provider_message_id,
-               least(coalesce(said_at, now()), now()), now(), now() + wait_ms * interval '1 millisecond', request_id
+               least(coalesce(said_at, now()), now()), now(), now() + wait_ms * interval '1 millisecond', request_id,
+               traceparent
           from incoming join recorded using (id)
          where kind = 'message' and conversation_id is not null
       )`;
@@ -237,7 +240,7 @@ function prepare(row: InboxRow, person: Person | undefined): Prepared {
 function incoming(rows: readonly Prepared[]): readonly object[] {
   let rawFrom = 1;
   return rows.map(({ id, row, person }) => {
-    const { channel, event, dedupeKey, raw, requestId, waitMs } = row;
+    const { channel, event, dedupeKey, raw, requestId, traceparent, waitMs } = row;
     const base = {
       id,
       tenant_id: channel.tenantId,
@@ -263,6 +266,7 @@ function incoming(rows: readonly Prepared[]): readonly object[] {
       provider_message_id: event.providerMessageId && storableText(event.providerMessageId, PROVIDER_ID_CHARACTERS_MAX),
       said_at: event.occurredAt,
       wait_ms: waitMs,
+      traceparent,
       ...(event.type === 'echo'
         ? { text_hash: bytesLiteral(sha256(normalisedText(event.text ?? ''))), is_automatic: event.isAutomatic }
         : {}),

@@ -3,6 +3,7 @@ import { isDataError } from '../platform/database.ts';
 import type { Logger } from '../platform/logger.ts';
 import { monotonicMs } from '../platform/time.ts';
 import type { Clock } from '../platform/time.ts';
+import { currentTraceparent } from '../platform/tracing.ts';
 import type { Channel, TenantKeys } from '../tenants/tenants.ts';
 import { webhookReceived } from '../vocabulary/events.ts';
 import { Failure } from '../vocabulary/failures.ts';
@@ -37,6 +38,8 @@ export interface ReceiveWebhookNeeds {
   readonly ringDelivery: (conversationId: ConversationId) => void;
   /** What an edit, a deletion or a delivery status changes. Never throws and never waits: it is recorded either way. */
   readonly apply: (channel: Channel, event: ReceivedEvent, dedupeKey: string) => void;
+  /** Counts a customer's message that was accepted. Never throws and never waits. */
+  readonly countMessage: (tenantId: TenantId) => void;
   readonly coalescing: Coalescing;
   readonly clock: Clock;
   readonly log: Logger;
@@ -81,6 +84,7 @@ export async function receiveWebhook(needs: ReceiveWebhookNeeds, request: Webhoo
     needs.apply(channel, recorded.event, key);
   }
   const disposition = recorded.isNew ? dispositionOf(recorded.event) : 'duplicate';
+  if (disposition === 'accepted') needs.countMessage(channel.tenantId);
   webhookReceived(needs.log, {
     channelId: channel.id,
     disposition,
@@ -113,8 +117,10 @@ async function authenticatedChannel(
 /** An event whose values the database refuses is kept as bytes for a person to look at: better parked than lost. */
 async function recordOrPark(
   needs: ReceiveWebhookNeeds,
-  row: InboxRow,
+  untraced: InboxRow,
 ): Promise<Recorded & { readonly event: ReceivedEvent }> {
+  // Taken here and not where the batch is written: that is done on behalf of many.
+  const row = { ...untraced, traceparent: currentTraceparent() };
   try {
     return { ...(await needs.record(row)), event: row.event };
   } catch (error) {

@@ -1,6 +1,8 @@
 import express from 'express';
 import type { Request, Response, Router } from 'express';
 import { currentContext, withContext } from '../platform/context.ts';
+import { inSpan, saneTraceparent } from '../platform/tracing.ts';
+import type { SpanOptions } from '../platform/tracing.ts';
 import { webhookRejected } from '../vocabulary/events.ts';
 import { Failure } from '../vocabulary/failures.ts';
 import { receiveWebhook } from './receive-webhook.ts';
@@ -28,20 +30,38 @@ function assertPlainJson(req: Request, _res: Response, next: () => void): void {
   next();
 }
 
+const SPAN_NAME = 'POST /webhooks/whaticket/:channelId';
+
+function spanOf(req: Request, requestId: string): SpanOptions {
+  return {
+    kind: 'server',
+    parent: saneTraceparent(req.headers.traceparent),
+    attributes: {
+      'http.request.method': 'POST',
+      'http.route': '/webhooks/whaticket/:channelId',
+      'plantao.request_id': requestId,
+    },
+  };
+}
+
 async function take(needs: ReceiveWebhookNeeds, req: Request, res: Response): Promise<void> {
   const { requestId = '' } = currentContext();
   const { channelId, secret } = req.params;
   const body: unknown = req.body;
   try {
     const status = await withContext({ channelId: String(channelId) }, () =>
-      receiveWebhook(needs, {
-        channelId: String(channelId),
-        urlSecret: typeof secret === 'string' ? secret : undefined,
-        headers: req.headers,
-        // A request without a body leaves no buffer behind; it is an empty one.
-        rawBody: Buffer.isBuffer(body) ? body : Buffer.alloc(0),
-        remoteAddress: req.ip ?? '',
-        requestId,
+      inSpan(SPAN_NAME, spanOf(req, requestId), async (span) => {
+        const disposition = await receiveWebhook(needs, {
+          channelId: String(channelId),
+          urlSecret: typeof secret === 'string' ? secret : undefined,
+          headers: req.headers,
+          // A request without a body leaves no buffer behind; it is an empty one.
+          rawBody: Buffer.isBuffer(body) ? body : Buffer.alloc(0),
+          remoteAddress: req.ip ?? '',
+          requestId,
+        });
+        span.set({ 'plantao.disposition': disposition });
+        return disposition;
       }),
     );
     res.json({ status, requestId });

@@ -5,6 +5,7 @@ import * as channels from './contract/channels.ts';
 import * as conversations from './contract/conversations.ts';
 import * as deadLetters from './contract/dead-letters.ts';
 import { NO_BODY, NOTHING } from './contract/fields.ts';
+import * as health from './contract/health.ts';
 import * as knowledge from './contract/knowledge.ts';
 import { EVERYONE, operation } from './contract/operation.ts';
 import type { Operation } from './contract/operation.ts';
@@ -35,6 +36,8 @@ export const OPERATIONS: readonly Operation[] = [
   channels.listChannels,
   channels.getChannel,
   channels.rotateCredentials,
+  health.getHealth,
+  health.getChannelHealth,
   knowledge.createDocument,
   knowledge.listDocuments,
   knowledge.getDocument,

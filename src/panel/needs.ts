@@ -1,10 +1,11 @@
 import type { Request } from 'express';
 import type { Kysely } from 'kysely';
+import type { CheckReport, CheckState } from '../platform/deep-check.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Secret } from '../platform/secret.ts';
 import type { ChannelStore } from '../tenants/channel-store.ts';
 import type { TenantStore } from '../tenants/tenant-store.ts';
-import type { ConversationId, DeadLetterId, DocumentId, TenantId } from '../vocabulary/ids.ts';
+import type { ChannelId, ConversationId, DeadLetterId, DocumentId, TenantId } from '../vocabulary/ids.ts';
 import type { Schema, Tx } from '../vocabulary/schema.ts';
 
 /** What the API for people needs from the rest of the system, and nothing more. */
@@ -27,6 +28,11 @@ export interface PanelNeeds {
   readonly deadLetters: {
     replay(tx: Tx, tenantId: TenantId, id: DeadLetterId): Promise<'replayed' | 'not-found' | 'settled-already'>;
     discard(tx: Tx, tenantId: TenantId, id: DeadLetterId): Promise<'discarded' | 'not-found' | 'settled-already'>;
+  };
+  /** Asks what everything rests on, for those who may know. */
+  readonly deepHealth: {
+    report(): Promise<CheckReport>;
+    ofChannel(id: ChannelId): Promise<{ readonly state: CheckState; readonly detail: string } | undefined>;
   };
   readonly log: Logger;
 }

@@ -8,6 +8,7 @@ import { apiKeyRoutes } from './answers/api-keys.ts';
 import { channelRoutes } from './answers/channels.ts';
 import { conversationRoutes } from './answers/conversations.ts';
 import { deadLetterRoutes } from './answers/dead-letters.ts';
+import { healthRoutes } from './answers/health.ts';
 import { knowledgeRoutes } from './answers/knowledge.ts';
 import { ownershipRoutes } from './answers/ownership.ts';
 import { tenantRoutes } from './answers/tenants.ts';
@@ -36,6 +37,7 @@ export function allRoutes(needs: PanelNeeds): readonly Route[] {
   return [
     ...tenantRoutes(needs),
     ...channelRoutes(needs),
+    ...healthRoutes(needs),
     ...knowledgeRoutes(needs),
     ...conversationRoutes(needs),
     ...ownershipRoutes(needs),

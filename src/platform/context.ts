@@ -7,6 +7,8 @@ export interface WorkContext {
   readonly tenantId?: string;
   readonly channelId?: string;
   readonly conversationId?: string;
+  /** The span in force, as the W3C writes it. A log line shows the trace's id of it. */
+  readonly traceparent?: string;
 }
 
 const storage = new AsyncLocalStorage<WorkContext>();

@@ -54,6 +54,11 @@ export function seal(key: SealingKey, plain: string | Buffer, place: SealedPlace
   return Buffer.concat([Buffer.from([FORMAT]), key.id, iv, cipher.getAuthTag(), body]);
 }
 
+/** Whether this value says that it was sealed with this key. */
+export function isSealedWith(key: SealingKey, sealed: Buffer): boolean {
+  return sealed.subarray(1, 1 + KEY_ID_BYTES).equals(key.id);
+}
+
 /**
  * Opens what {@link seal} made.
  *
@@ -62,8 +67,7 @@ export function seal(key: SealingKey, plain: string | Buffer, place: SealedPlace
  */
 export function unseal(keys: readonly SealingKey[], sealed: Buffer, place: SealedPlace): Buffer {
   if (sealed.length < HEADER_BYTES + TAG_BYTES || sealed[0] !== FORMAT) throw new Error('This is not a sealed value');
-  const keyId = sealed.subarray(1, 1 + KEY_ID_BYTES);
-  const key = keys.find((candidate) => candidate.id.equals(keyId));
+  const key = keys.find((candidate) => isSealedWith(candidate, sealed));
   if (key === undefined) throw new Error('The key that sealed this value is not known');
   const decipher = createDecipheriv(ALGORITHM, key.bytes, sealed.subarray(1 + KEY_ID_BYTES, HEADER_BYTES));
   decipher.setAAD(associatedData(place));
@@ -71,10 +75,19 @@ export function unseal(keys: readonly SealingKey[], sealed: Buffer, place: Seale
   return Buffer.concat([decipher.update(sealed.subarray(HEADER_BYTES + TAG_BYTES)), decipher.final()]);
 }
 
-/** The master keys in force: the current one first, then the one that is being rotated out. */
+/** The master keys in force: the current one first, then the one that is being rotated out, where there is one. */
 export function masterKeys(current: Secret, previous: Secret | undefined): readonly SealingKey[] {
-  return [current, previous].flatMap((secret) =>
-    secret === undefined ? [] : [sealingKey(Buffer.from(secret.reveal(), 'base64'))],
+  return keysOf([current.reveal(), previous?.reveal()]);
+}
+
+/** The same as their files have them at this moment, and the one before, which a file may have lost a second too early. */
+export function masterKeysNow(current: Secret, previous: Secret | undefined): readonly SealingKey[] {
+  return keysOf([current.revealNow(), previous?.revealNow(), current.revealPrevious(), previous?.revealPrevious()]);
+}
+
+function keysOf(values: readonly (string | undefined)[]): readonly SealingKey[] {
+  return values.flatMap((value) =>
+    value === undefined || value === '' ? [] : [sealingKey(Buffer.from(value, 'base64'))],
   );
 }
 

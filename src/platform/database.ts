@@ -4,9 +4,9 @@ import type { PostgresPoolClient, Transaction } from 'kysely';
 import { LRUCache } from 'lru-cache';
 import { Pool } from 'pg';
 import type { PoolClient } from 'pg';
-import { Gauge } from 'prom-client';
+import { clientWith, DatabaseLogin, withOtherLogin } from './database-login.ts';
+import { PoolMeter, showPool } from './database-metrics.ts';
 import type { Logger } from './logger.ts';
-import { registry } from './metrics.ts';
 import type { Secret } from './secret.ts';
 
 export interface PoolOptions {
@@ -32,19 +32,6 @@ const LOCK_TIMEOUT_MS = 2_000;
 const PLANNER = '-c enable_seqscan=off -c random_page_cost=1.1 -c jit=off';
 const CONNECTION_LIFE_SECONDS = 1_800;
 
-const poolConnections = new Gauge({
-  name: 'plantao_db_pool_connections',
-  help: 'Open connections of a pool by state.',
-  labelNames: ['pool', 'state'],
-  registers: [registry],
-});
-const poolWaiting = new Gauge({
-  name: 'plantao_db_pool_waiting',
-  help: 'Callers waiting for a connection of a pool.',
-  labelNames: ['pool'],
-  registers: [registry],
-});
-
 /**
  * A pool in which nothing can wait for ever: each wait has a deadline on this side of the wire.
  *
@@ -52,7 +39,8 @@ const poolWaiting = new Gauge({
  */
 export function createPool(url: Secret, options: PoolOptions, log: Logger): Pool {
   const pool = new Pool({
-    connectionString: url.reveal(),
+    // Also the address itself may be another one by the time that a connection is opened.
+    Client: clientWith(new DatabaseLogin(url)),
     max: options.connectionsMax,
     connectionTimeoutMillis: options.acquireTimeoutMs,
     query_timeout: options.queryTimeoutMs,
@@ -75,24 +63,18 @@ export function createPool(url: Secret, options: PoolOptions, log: Logger): Pool
       log.debug({ err: error, pool: options.name }, 'A database connection was lost');
     });
   });
-  const measure = (): void => {
-    poolConnections.set({ pool: options.name, state: 'total' }, pool.totalCount);
-    poolConnections.set({ pool: options.name, state: 'idle' }, pool.idleCount);
-    poolWaiting.set({ pool: options.name }, pool.waitingCount);
-  };
-  pool.on('connect', measure);
-  pool.on('acquire', measure);
-  pool.on('release', measure);
-  pool.on('remove', measure);
+  showPool(pool, options.name);
   return pool;
 }
 
 export function createDatabase<Schema>(pool: Pool): Kysely<Schema> {
+  const meter = new PoolMeter(pool, sqlState);
   return new Kysely<Schema>({
     dialect: new PostgresDialect({
       pool: {
         options: pool.options,
-        connect: async () => discardedWhenUnsure(await pool.connect()),
+        connect: async () =>
+          discardedWhenUnsure(await meter.acquiring(() => withOtherLogin(() => pool.connect())), meter),
         end: () => pool.end(),
       },
     }),
@@ -103,12 +85,13 @@ export function createDatabase<Schema>(pool: Pool): Kysely<Schema> {
  * A connection whose query ended without an answer from the server (a timeout, a cut line) still has that query in
  * flight. Given back to the pool it would make the next caller wait behind it, so it is closed instead.
  */
-function discardedWhenUnsure(client: PoolClient): PostgresPoolClient {
+function discardedWhenUnsure(client: PoolClient, meter: PoolMeter): PostgresPoolClient {
   let unsure: Error | undefined;
   const query = async (text: string, parameters: readonly unknown[]): Promise<unknown> => {
     try {
       return await client.query({ ...preparedName(text), text, values: [...parameters] });
     } catch (error) {
+      meter.failed(error);
       if (sqlState(error) === undefined) unsure = error instanceof Error ? error : new Error('The query failed');
       throw error;
     }

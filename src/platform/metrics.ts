@@ -1,12 +1,65 @@
-import { Registry, collectDefaultMetrics } from 'prom-client';
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 
 /** The one registry of this process. Every name begins with `plantao_`, every unit is a base unit. */
 export const registry = new Registry();
 
-/** Event-loop lag, memory and garbage collection of this process, under our prefix. */
-export function collectProcessMetrics(): void {
-  collectDefaultMetrics({ register: registry, prefix: 'plantao_' });
+/** Bounds, in seconds, for what people wait for: from two milliseconds to a minute. 1 and 15 are the limits of our promises. */
+export const LATENCY_BUCKETS_SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60];
+
+/** What runs here. */
+export interface Build {
+  readonly version: string;
+  /** The commit that the image was made of; `unknown` when nobody said. */
+  readonly commit: string;
 }
 
-/** Bounds, in seconds, for what people wait for: from a millisecond to a minute. */
-export const LATENCY_BUCKETS_SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const buildInfo = new Gauge({
+  name: 'plantao_build_info',
+  help: 'Always 1; what runs here stands in the labels.',
+  labelNames: ['version', 'commit', 'node'],
+  registers: [registry],
+});
+
+/** Event-loop lag, memory and garbage collection of this process under our prefix, and what runs here. */
+export function collectProcessMetrics({ version, commit }: Build): void {
+  collectDefaultMetrics({ register: registry, prefix: 'plantao_' });
+  buildInfo.set({ version, commit, node: process.version }, 1);
+}
+
+/** One disk is looked at: the one of the working directory, where a process writes what it writes. */
+const MOUNT = 'work';
+
+const diskSize = new Gauge({
+  name: 'plantao_disk_size_bytes',
+  help: 'Size of the disk that holds the working directory.',
+  labelNames: ['mount'],
+  registers: [registry],
+});
+
+new Gauge({
+  name: 'plantao_disk_free_bytes',
+  help: 'Room that is left for us on the disk that holds the working directory.',
+  labelNames: ['mount'],
+  registers: [registry],
+  // Asked at the scrape: twice a minute, a fraction of a millisecond.
+  async collect() {
+    // A scrape must not fail for a disk that does not answer; the last figure stays.
+    const disk = await fs.statfs('.').catch(() => undefined);
+    if (disk === undefined) return;
+    this.set({ mount: MOUNT }, disk.bavail * disk.bsize);
+    diskSize.set({ mount: MOUNT }, disk.blocks * disk.bsize);
+  },
+});
+
+new Gauge({
+  name: 'plantao_process_memory_limit_bytes',
+  help: 'What this process may take: the limit of its container, else the memory of the machine.',
+  registers: [registry],
+  collect() {
+    const limit = process.constrainedMemory();
+    // Without a limit the kernel answers 0, or a number beyond all memory.
+    this.set(limit > 0 && limit < os.totalmem() ? limit : os.totalmem());
+  },
+});

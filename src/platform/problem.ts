@@ -36,7 +36,8 @@ export class RequestNotValid extends Error {
   }
 }
 
-const SANE_REQUEST_ID = /^[A-Za-z0-9._-]{8,64}$/;
+/** It is in every log line, so one of digits alone is not taken: it may be a phone number. */
+const SANE_REQUEST_ID = /^(?=.*[A-Za-z])[A-Za-z0-9._-]{8,64}$/;
 const REQUEST_ID_HEADER = 'X-Request-Id';
 
 /** Gives every request an id, the caller's where it is sane, answers with it and puts it into the context. */
@@ -123,10 +124,11 @@ function bodyProblemCode(error: unknown): OwnCode | undefined {
 }
 
 /**
- * Conditions that pass by themselves: connection (08), resources (53), shutdown (57P), a lock or a time limit that was
- * not met, and transactions that PostgreSQL gave up in favour of another. Source: PostgreSQL manual, appendix A.
+ * Conditions that are not the caller's and pass: connection (08), a login that is being changed (28), resources (53),
+ * shutdown (57P), a lock or a time limit that was not met, and transactions that PostgreSQL gave up in favour of another.
+ * Source: PostgreSQL manual, appendix A.
  */
-const PASSING_SQL_STATE = /^(08|53|57P|55P03|57014|25P03|40001|40P01)/;
+const PASSING_SQL_STATE = /^(08|28|53|57P|55P03|57014|25P03|40001|40P01)/;
 /** The system's words for a line that is not there. */
 const LOST_LINE = new Set([
   'ECONNREFUSED',

@@ -16,15 +16,27 @@ const DRAIN_MS = 4_000;
 
 /** After this the process ends even if something does not close: the platform would kill it anyway. */
 const END_WITHIN_MS = 25_000;
+/** What was observed of a failure may take this long to get out of a process that can do nothing else any more. */
+const LAST_WORDS_MS = 1_500;
 
 /**
  * Starts a process and ends it in order on SIGTERM or SIGINT: first it asks to be left out, then it finishes, then it
  * closes. A start that fails, and a bug that nobody caught, end it with code 1 and a line that says why.
+ *
+ * @param lastWords sends what was observed of this process, for so many milliseconds at most, when all else has closed.
  */
-export async function runUntilSignal(log: Logger, start: () => Promise<Running>): Promise<void> {
+export async function runUntilSignal(
+  log: Logger,
+  start: () => Promise<Running>,
+  lastWords?: (withinMs: number) => Promise<void>,
+): Promise<void> {
+  let hasFailed = false;
   const fail = (error: unknown): void => {
     log.fatal({ err: error }, 'The process cannot go on');
-    process.exit(1);
+    if (lastWords === undefined) process.exit(1);
+    if (hasFailed) return;
+    hasFailed = true;
+    void lastWords(LAST_WORDS_MS).finally(() => process.exit(1));
   };
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
@@ -46,6 +58,7 @@ export async function runUntilSignal(log: Logger, start: () => Promise<Running>)
     const drained = signal === 'SIGTERM' ? drain?.(DRAIN_MS) : undefined;
     void Promise.resolve(drained)
       .then(() => closing.close())
+      .then(() => lastWords?.(LAST_WORDS_MS))
       .then(() => process.exit(0));
   };
   process.on('SIGTERM', end);

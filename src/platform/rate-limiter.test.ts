@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { startPrivateRedis } from '../../test/support/private-redis.ts';
 import type { PrivateRedis } from '../../test/support/private-redis.ts';
@@ -6,6 +5,7 @@ import { until } from '../../test/support/until.ts';
 import { createLogger } from './logger.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { createRedis, RedisHealth } from './redis.ts';
+import type { RedisConnection } from './redis.ts';
 import { Secret } from './secret.ts';
 import { systemClock } from './time.ts';
 
@@ -13,7 +13,7 @@ const LIMIT = { name: 'test', points: 3, perSeconds: 60 };
 const log = createLogger({ level: 'silent', process: 'test' });
 
 let server: PrivateRedis;
-let open: { redis: Redis; health: RedisHealth }[];
+let open: { redis: RedisConnection; health: RedisHealth }[];
 
 beforeEach(async () => {
   server = await startPrivateRedis();

@@ -1,7 +1,6 @@
-import type { Redis } from 'ioredis';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { RateLimiterAbstract } from 'rate-limiter-flexible';
-import type { RedisHealth } from './redis.ts';
+import type { RedisConnection, RedisHealth } from './redis.ts';
 
 export interface RateLimit {
   /** Names the limit; part of its keys, so unique. */
@@ -27,7 +26,7 @@ export class RateLimiter {
   readonly #local: RateLimiterMemory | undefined;
   readonly #health: RedisHealth;
 
-  constructor(limit: RateLimit, redis: Redis, health: RedisHealth) {
+  constructor(limit: RateLimit, redis: RedisConnection, health: RedisHealth) {
     const common = { points: limit.points, duration: limit.perSeconds, keyPrefix: `limit:${limit.name}` };
     this.#insurance = new RateLimiterMemory(common);
     this.#shared = new RateLimiterRedis({

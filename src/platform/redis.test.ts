@@ -1,15 +1,15 @@
-import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { itWithRedisServer, startPrivateRedis } from '../../test/support/private-redis.ts';
 import type { PrivateRedis } from '../../test/support/private-redis.ts';
 import { until } from '../../test/support/until.ts';
 import { createLogger } from './logger.ts';
 import { createRedis, RedisHealth } from './redis.ts';
+import type { RedisConnection } from './redis.ts';
 import { Secret } from './secret.ts';
 import { systemClock } from './time.ts';
 
 let server: PrivateRedis;
-let redis: Redis;
+let redis: RedisConnection;
 let health: RedisHealth;
 let lines: string[];
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { inspect } from 'node:util';
@@ -69,6 +69,27 @@ describe('a secret from a file', () => {
     rotate('terceira');
     secondsPass(6);
     expect(secret.reveal()).toBe('terceira');
+  });
+
+  it('keeps its last good value while the file holds what cannot be used, and remembers the one before', () => {
+    const secret = Secret.fromFile(file);
+    expect(secret.mustBe((value) => value.length > 5)).toBe(true);
+
+    rotate('x');
+    expect(secret.revealNow()).toBe('primeira');
+    rotate('segunda');
+    expect(secret.revealNow()).toBe('segunda');
+    expect(secret.revealPrevious()).toBe('primeira');
+  });
+
+  it('follows a file that was replaced by one of the same size and time, as tools that copy times do', () => {
+    const { atime, mtime } = statSync(file);
+    const secret = Secret.fromFile(file);
+    writeFileSync(`${file}.next`, 'terceira\n');
+    utimesSync(`${file}.next`, atime, mtime);
+    renameSync(`${file}.next`, file);
+
+    expect(secret.revealNow()).toBe('terceira');
   });
 
   it('that cannot be read is found out at once', () => {

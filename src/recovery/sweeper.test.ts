@@ -13,6 +13,7 @@ class Work {
   documents: readonly DocumentId[] = [];
   isDatabaseDown = false;
   rounds = 0;
+  heartbeats = 0;
   toForget = 0;
   /** Work that this is in does not end before its test lets it. */
   readonly slow = new Map<string, PromiseWithResolvers<void>>();
@@ -35,6 +36,10 @@ class Work {
       deliver: doing('delivery'),
       indexDocument: doing('document'),
       applyLateChanges: () => Promise.resolve(0),
+      carryHeartbeat: () => {
+        this.heartbeats += 1;
+        return Promise.resolve();
+      },
       purge: () => Promise.resolve((this.toForget -= 1) > 0 ? 1 : 0),
       log: createLogger({ level: 'silent', process: 'test' }),
     });
@@ -153,5 +158,17 @@ describe('the sweeper', () => {
     await passes(10_000);
 
     expect(work.rounds).toBe(rounds);
+  });
+
+  it('carries heartbeats only while Redis is away, about once a second and not with every look', async () => {
+    sweeper.start();
+    await passes(5_000);
+    const calm = work.heartbeats;
+    work.redis.isUp = false;
+    await passes(5_000);
+
+    expect(calm).toBe(0);
+    expect(work.heartbeats).toBeGreaterThanOrEqual(4);
+    expect(work.heartbeats).toBeLessThanOrEqual(6);
   });
 });

@@ -146,11 +146,12 @@ function channelFromRow(row: Selectable<Schema['channel']>, keys: TenantKeys): C
 }
 
 function gatewayConnection(row: Selectable<Schema['channel']>, credentials: SealedCredentials): GatewayConnection {
-  const { token, email, password } = credentials;
+  const { token, previousToken, email, password } = credentials;
   return {
     profile: Profile.parse(row.gateway_profile),
     baseUrl: row.gateway_base_url,
     token: Secret.of(token),
+    previousToken: previousToken === undefined ? undefined : Secret.of(previousToken),
     login: email === undefined || password === undefined ? undefined : { email, password: Secret.of(password) },
     connectionId: row.gateway_connection_id ?? undefined,
   };

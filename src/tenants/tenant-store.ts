@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Kysely, Selectable } from 'kysely';
 import { LRUCache } from 'lru-cache';
-import { masterKeys, seal, unseal } from '../platform/crypto.ts';
+import { isSealedWith, masterKeys, masterKeysNow, seal, unseal } from '../platform/crypto.ts';
 import type { SealingKey } from '../platform/crypto.ts';
 import { sqlState } from '../platform/database.ts';
 import type { Secret } from '../platform/secret.ts';
 import { Failure } from '../vocabulary/failures.ts';
 import { newId, TenantId } from '../vocabulary/ids.ts';
 import type { Schema, Tx } from '../vocabulary/schema.ts';
+import { dataKeyPlace } from './master-key.ts';
 import { tenantKeys, TenantSettings } from './tenants.ts';
 import type { Tenant, TenantKeys } from './tenants.ts';
 
@@ -28,6 +29,7 @@ const UNIQUE_VIOLATION = '23505';
 export class TenantStore {
   readonly #db: Kysely<Schema>;
   readonly #master: () => readonly SealingKey[];
+  readonly #masterNow: () => readonly SealingKey[];
   // A tenant's data key never changes, only its wrapping does, so this cache needs no expiry.
   readonly #keys = new LRUCache<TenantId, TenantKeys>({ max: TENANTS_CACHED });
   readonly #tenants = new LRUCache<TenantId, Tenant>({ max: TENANTS_CACHED, ttl: SETTINGS_TTL_MS });
@@ -35,6 +37,7 @@ export class TenantStore {
   constructor(db: Kysely<Schema>, master: { current: Secret; previous: Secret | undefined }) {
     this.#db = db;
     this.#master = () => masterKeys(master.current, master.previous);
+    this.#masterNow = () => masterKeysNow(master.current, master.previous);
   }
 
   /** @throws {Failure} ALREADY_EXISTS when the slug is taken. */
@@ -97,14 +100,16 @@ export class TenantStore {
     if (cached !== undefined) return cached;
     const row = await this.#db.selectFrom('tenant').select('sealed_data_key').where('id', '=', id).executeTakeFirst();
     if (row === undefined) throw new Failure('NOT_FOUND', { tenantId: id });
-    const keys = tenantKeys(unseal(this.#master(), row.sealed_data_key, dataKeyPlace(id)));
+    const keys = tenantKeys(unseal(this.#masterFor(row.sealed_data_key), row.sealed_data_key, dataKeyPlace(id)));
     this.#keys.set(id, keys);
     return keys;
   }
-}
 
-function dataKeyPlace(id: TenantId) {
-  return { tenantId: id, table: 'tenant', column: 'sealed_data_key', rowId: id };
+  /** During a rotation another process may have sealed with a key that stands in our files for less than a second. */
+  #masterFor(sealed: Buffer): readonly SealingKey[] {
+    const known = this.#master();
+    return known.some((key) => isSealedWith(key, sealed)) ? known : this.#masterNow();
+  }
 }
 
 function tenantFromRow(row: Selectable<Schema['tenant']>): Tenant {

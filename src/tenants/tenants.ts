@@ -83,6 +83,8 @@ export function tenantKeys(dataKey: Buffer): TenantKeys {
 /** What a channel keeps sealed, as JSON. */
 export const SealedCredentials = z.object({
   token: z.string(),
+  /** The one before, kept until the next change: a gateway and its channel never change at the same moment. */
+  previousToken: z.string().optional(),
   email: z.string().optional(),
   password: z.string().optional(),
 });

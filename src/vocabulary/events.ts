@@ -1,4 +1,5 @@
 import { Counter, Histogram } from 'prom-client';
+import { CappedLabel, OTHER_TENANTS, TENANTS_SHOWN } from '../platform/capped-label.ts';
 import type { Logger } from '../platform/logger.ts';
 import { LATENCY_BUCKETS_SECONDS, registry } from '../platform/metrics.ts';
 import type { FailureCode } from './failures.ts';
@@ -8,6 +9,27 @@ import type { Disposition, ReceivedEvent } from './message.ts';
  * One function per business event: its log line and its metric are written together and cannot drift apart. Fields are
  * ids, counts and closed words; what a customer wrote or who they are has no place here.
  */
+
+/** Counters of tenants count the same tenants under their names. */
+const tenantLabel = new CappedLabel(TENANTS_SHOWN, OTHER_TENANTS);
+const tenantMessages = new Counter({
+  name: 'plantao_tenant_messages_total',
+  help: `Customer messages that were accepted, by tenant; of a process the first ${TENANTS_SHOWN} tenants, and all others together.`,
+  labelNames: ['tenant'],
+  registers: [registry],
+});
+const tenantReplies = new Counter({
+  name: 'plantao_tenant_replies_total',
+  help: 'Turns that ended in a reply, by tenant, with the same bound.',
+  labelNames: ['tenant'],
+  registers: [registry],
+});
+const tenantHandoffs = new Counter({
+  name: 'plantao_tenant_handoffs_total',
+  help: 'Turns that gave their conversation to a person, by tenant, with the same bound.',
+  labelNames: ['tenant'],
+  registers: [registry],
+});
 
 const webhooks = new Counter({
   name: 'plantao_webhook_requests_total',
@@ -292,4 +314,16 @@ export interface PromiseViolated {
 export function promiseViolated(log: Logger, event: PromiseViolated): void {
   violations.inc({ stuck: event.stuck, repair: event.repair });
   log.error({ event: 'promise.violated', ...event }, 'A customer was stranded');
+}
+
+/** A customer's message was accepted. */
+export function tenantMessageAccepted(tenant: string): void {
+  tenantMessages.inc({ tenant: tenantLabel.of(tenant) });
+}
+
+/** What a turn of this tenant has committed. */
+export function tenantTurnCommitted(event: { tenant: string; outcome: TurnOutcome }): void {
+  const tenant = tenantLabel.of(event.tenant);
+  if (event.outcome === 'replied' || event.outcome === 'asked-back') tenantReplies.inc({ tenant });
+  if (event.outcome === 'handed-off') tenantHandoffs.inc({ tenant });
 }

@@ -9,6 +9,8 @@ export interface GatewayConnection {
   readonly profile: GatewayProfile;
   readonly baseUrl: string;
   readonly token: Secret;
+  /** The token before this one, which the gateway may still want while a rotation is under way. */
+  readonly previousToken?: Secret | undefined;
   /** A user of the gateway, for what a token cannot do. */
   readonly login: { readonly email: string; readonly password: Secret } | undefined;
   /** The gateway's number for the connection, where a token does not imply it. */
@@ -44,6 +46,22 @@ export interface Gateway {
     recipient: Recipient,
     signal: AbortSignal,
   ): Promise<readonly SaidByUs[] | undefined>;
+}
+
+/**
+ * Asks after a connection without sending anything, for those who watch.
+ *
+ * Undefined where this fork, or what we know of the channel, does not let us ask. It throws a `Failure` when the gateway
+ * could not be asked.
+ */
+export interface GatewayStates {
+  connectionState(connection: GatewayConnection, signal: AbortSignal): Promise<ConnectionState | undefined>;
+}
+
+export interface ConnectionState {
+  readonly isConnected: boolean;
+  /** The gateway’s own word for it, e.g. `CONNECTED`. */
+  readonly said: string;
 }
 
 /** A message that the gateway shows as said by our side, by whoever of us. */

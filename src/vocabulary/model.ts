@@ -28,6 +28,8 @@ export interface ModelUsage {
   readonly outputTokens: number;
   readonly cachedTokens: number;
   readonly thoughtTokens: number;
+  /** What that costs by the public price, in US dollars; absent where none is known. */
+  readonly costUsd?: number;
 }
 
 /**

@@ -18,6 +18,8 @@ export interface Schema {
   dead_letter: DeadLetterTable;
   knowledge_document: KnowledgeDocumentTable;
   passage: PassageTable;
+  backup_record: BackupRecordTable;
+  heartbeat: HeartbeatTable;
 }
 
 /** A function that takes `Tx` cannot be called outside a transaction. */
@@ -141,6 +143,7 @@ interface MessageTable {
   received_at: Generated<Instant>;
   answer_after: Instant | null;
   request_id: string | null;
+  traceparent: string | null;
   edited_at: Instant | null;
   deleted_at: Instant | null;
   settled_kind: string | null;
@@ -204,6 +207,7 @@ interface OutboxTable {
   failure: string | null;
   history: Json;
   request_id: string | null;
+  traceparent: string | null;
   asked_at: Instant | null;
   created_at: Generated<Instant>;
 }
@@ -260,4 +264,14 @@ interface PassageTable {
   folded_title: GeneratedAlways<string>;
   title_words: GeneratedAlways<string>;
   words: GeneratedAlways<string>;
+}
+
+interface BackupRecordTable {
+  kind: string;
+  succeeded_at: Instant;
+}
+
+interface HeartbeatTable {
+  stage: string;
+  beat_at: Instant;
 }

@@ -21,7 +21,7 @@ afterEach(() => town.close());
 it('a wake that is lost while Redis is well is found by the sweeper within five seconds', async () => {
   const ana = bakery.customer('Ana', '5511988880001');
   await ana.writes('Qual é a taxa de entrega?');
-  await until(async () => (await town.redis.zcard('bull:take-turn:delayed')) === 1);
+  await until(async () => (await town.redis.zcard('{plantao}:take-turn:delayed')) === 1);
   await town.redis.flushdb();
   await ana.hears(1);
   await ana.isQuiet();

@@ -48,6 +48,11 @@ export class NodeProcess {
     return started;
   }
 
+  /** Null while it runs, and after a signal that it could not answer. */
+  get exitCode(): number | null {
+    return this.#child.exitCode;
+  }
+
   get hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
@@ -73,6 +78,11 @@ export class NodeProcess {
   /** Resolves once it is gone, whoever ended it. */
   async isGone(): Promise<void> {
     await this.#gone;
+  }
+
+  /** Any other signal, for what a preload listens to. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
   }
 
   /** Stands still from now on, its connections open, as a machine that swaps or a virtual one that is moved. */

@@ -181,6 +181,10 @@ export class PanelTown {
       limiter: { take: () => Promise.resolve((this.#wrongKeys += 1) > WRONG_KEYS_MAX ? 30_000 : undefined) },
       bell: { ringTurn: ring('conversation'), ringDelivery: ring('delivery'), ringDocument: ring('document') },
       deadLetters: { replay: settle('replayed'), discard: settle('discarded') },
+      deepHealth: {
+        report: () => Promise.resolve({ status: 'ok', checkedAt: new Date(), checks: [] }),
+        ofChannel: () => Promise.resolve({ state: 'skipped', detail: 'nobody asks in this town' }),
+      },
       log,
     };
   }

@@ -14,6 +14,8 @@ const DOWN_AFTER_MS = 1_000;
 
 /** A master, its replica, and a sentinel that makes the replica the master when the master has died. */
 export interface RedisWithSentinel {
+  /** As `REDIS_URL` names a master that a sentinel knows. */
+  readonly url: string;
   /** Who is the master now, as the sentinel says. */
   master(): Promise<{ host: string; port: number }>;
   killMaster(): Promise<void>;
@@ -48,6 +50,7 @@ export async function startRedisWithSentinel(): Promise<RedisWithSentinel> {
     return replicaFields[replicaFields.indexOf('master-link-status') + 1] === 'ok';
   });
   return {
+    url: `redis+sentinel://127.0.0.1:${watch}/plantao`,
     master: async () => {
       const [host = '', port = ''] = (await asked.call('sentinel', 'get-master-addr-by-name', 'plantao')) as string[];
       return { host, port: Number(port) };

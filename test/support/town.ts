@@ -9,6 +9,7 @@ import { loadConfig, ServiceEnvironment, WorkerEnvironment } from '../../src/con
 import { listen } from '../../src/platform/http-server.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { createBlockingRedis } from '../../src/platform/redis.ts';
+import type { Heart } from '../../src/recovery/heartbeat.ts';
 import type { GatewayProfile } from '../../src/vocabulary/gateway.ts';
 import { GeminiStandIn } from '../../sandbox/gemini/gemini-stand-in.ts';
 import type { SentMessage } from '../../sandbox/whaticket/sent-messages.ts';
@@ -26,6 +27,8 @@ import { WorkerProcess } from './worker-process.ts';
 export interface TownOptions {
   /** Settings over the defaults of a town, which wait for nobody. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Gets every line of the log of service and workers, instead of standard output. */
+  readonly onLog?: (line: string) => void;
   /** False starts no worker: for tests that look at what intake leaves behind. */
   readonly worker?: boolean;
 }
@@ -50,6 +53,8 @@ interface TownParts {
   readonly environment: Readonly<Record<string, string>>;
   readonly url: string;
   readonly redis: Redis;
+  readonly heart: Heart;
+  readonly onLog: ((line: string) => void) | undefined;
   /** In the order in which they are to be called. */
   readonly closers: (() => Promise<unknown>)[];
 }
@@ -69,6 +74,9 @@ export class Town implements TownStreets {
   readonly environment: Readonly<Record<string, string>>;
   readonly url: string;
   readonly redis: Redis;
+  /** Of the service. It does not beat by itself here. */
+  readonly heart: Heart;
+  readonly #onLog: ((line: string) => void) | undefined;
   readonly #closers: (() => Promise<unknown>)[];
   #tenants = 0;
 
@@ -79,6 +87,8 @@ export class Town implements TownStreets {
     this.environment = parts.environment;
     this.url = parts.url;
     this.redis = parts.redis;
+    this.heart = parts.heart;
+    this.#onLog = parts.onLog;
     this.#closers = parts.closers;
   }
 
@@ -92,7 +102,8 @@ export class Town implements TownStreets {
       // Some tests stop Redis on purpose.
     });
     await redis.flushdb();
-    const log = createLogger({ level: environment.LOG_LEVEL, process: 'town' });
+    const { onLog } = options;
+    const log = createLogger({ level: environment.LOG_LEVEL, process: 'town' }, destinationOf(onLog));
     const service = await composeService(loadConfig(ServiceEnvironment, environment), log);
     const server = await listen(service.app, { host: '127.0.0.1', port: 0 });
     service.health.started();
@@ -104,7 +115,7 @@ export class Town implements TownStreets {
       () => database.close(),
     ];
     const url = `http://127.0.0.1:${server.port}`;
-    const town = new Town({ database, gateway, gemini, environment, url, redis, closers });
+    const town = new Town({ database, gateway, gemini, environment, url, redis, heart: service.heart, onLog, closers });
     if (options.worker !== false) await town.startWorker();
     return town;
   }
@@ -112,7 +123,7 @@ export class Town implements TownStreets {
   /** Another worker, in this process. */
   async startWorker(environment: Readonly<Record<string, string>> = {}): Promise<Work> {
     const config = loadConfig(WorkerEnvironment, { ...this.environment, ...environment });
-    const log = createLogger({ level: config.logLevel, process: 'town-worker' });
+    const log = createLogger({ level: config.logLevel, process: 'town-worker' }, destinationOf(this.#onLog));
     const work = await composeWork(config, log);
     const connection = createBlockingRedis(config.redisUrl, log);
     const parts = { work, connection, concurrency: config.concurrency, log };
@@ -226,6 +237,10 @@ function townEnvironment({ database, gemini, given }: Surroundings) {
     LOG_LEVEL: process.env.TOWN_LOG ?? 'silent',
     ...given,
   };
+}
+
+function destinationOf(write: ((line: string) => void) | undefined) {
+  return write === undefined ? undefined : { write };
 }
 
 /** Files that run at the same time use different databases of the one Redis. */

@@ -133,7 +133,7 @@ async function rotate(tx: Tx, channel: RotatedChannel, change: NewCredentials): 
   const place = (column: string) => ({ tenantId: channel.tenantId, table: 'channel', column, rowId: channel.id });
   const sealed = (column: string, value: unknown) => seal(sealing, JSON.stringify(value), place(column));
   const opened = unseal([sealing], row.sealed_credentials, place('sealed_credentials')).toString();
-  const credentials = { ...SealedCredentials.parse(JSON.parse(opened)), ...change.gateway };
+  const credentials = rotated(SealedCredentials.parse(JSON.parse(opened)), change.gateway);
   if ((credentials.email === undefined) !== (credentials.password === undefined)) {
     throw new RequestNotValid(['body.gateway: email and password come together']);
   }
@@ -148,4 +148,15 @@ async function rotate(tx: Tx, channel: RotatedChannel, change: NewCredentials): 
     })
     .where('id', '=', channel.id)
     .execute();
+}
+
+/** A token that is replaced is kept for as long as the gateway may still want it: until the next change. */
+function rotated(before: SealedCredentials, change: NewCredentials['gateway'] = {}): SealedCredentials {
+  const isNew = change.token !== undefined && change.token !== before.token;
+  return {
+    ...before,
+    ...change,
+    token: change.token ?? before.token,
+    ...(isNew ? { previousToken: before.token } : {}),
+  };
 }

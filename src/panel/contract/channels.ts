@@ -152,7 +152,7 @@ export const rotateCredentials = operation({
   path: '/api/v1/tenants/{tenantId}/channels/{channelId}',
   summary: 'Replace credentials of a channel; what is not named stays.',
   description:
-    'Every process follows within five seconds. Send the old webhook secret along until the gateway has the new one.',
+    'Every process follows within five seconds. Send the old webhook secret along until the gateway has the new one. A new token may be sent before the gateway has it: the one before is tried when it is refused.',
   access: TENANT_ADMIN,
   params: ChannelParams,
   query: NOTHING,

@@ -59,7 +59,11 @@ const Turn = z.object({
   ownerEpoch: z.int(),
   startedAt: instant,
   finishedAt: instant,
-  trace: z.unknown().describe('What was read, found, asked, answered and guarded; tokens, cost, milliseconds a step.'),
+  trace: z
+    .unknown()
+    .describe(
+      'What was read, found, asked, answered and guarded; milliseconds a step; in `draft.usage` the tokens and, where the price of the model is known, `costUsd`.',
+    ),
 });
 
 const OwnerChange = z.strictObject({

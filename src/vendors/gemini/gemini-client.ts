@@ -55,8 +55,7 @@ export class GeminiClient implements Model {
   async compose(request: ComposeRequest, signal: AbortSignal): Promise<Draft> {
     return await this.#calls.run(async (callSignal) => {
       const answer = parseGeminiAnswer(await this.#generate(request, callSignal));
-      const usage = usageOf(answer, this.name);
-      this.#calls.count(usage);
+      const usage = this.#calls.count(usageOf(answer, this.name));
       return { ...parseDraftText(writtenText(answer)), usage };
     }, signal);
   }

@@ -4,8 +4,10 @@ import type { ErrorClass } from '../../platform/breaker.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { LATENCY_BUCKETS_SECONDS, registry } from '../../platform/metrics.ts';
 import { monotonicMs } from '../../platform/time.ts';
+import { inSpan } from '../../platform/tracing.ts';
 import { Failure } from '../../vocabulary/failures.ts';
 import type { Draft, ModelUsage } from '../../vocabulary/model.ts';
+import { costUsd, hasPrice } from './prices.ts';
 
 /** How long to leave a model alone that asked us to wait and did not say how long. */
 export const THROTTLED_DEFAULT_MS = 20_000;
@@ -58,6 +60,12 @@ const tokens = new Counter({
   labelNames: ['model', 'direction'],
   registers: [registry],
 });
+const cost = new Counter({
+  name: 'plantao_model_cost_usd_total',
+  help: 'What the calls of a model cost by its public price, in US dollars; nothing for a model whose price is not known.',
+  labelNames: ['model'],
+  registers: [registry],
+});
 const throttles = new Counter({
   name: 'plantao_model_throttled_total',
   help: 'Times that a provider asked us to wait.',
@@ -79,6 +87,8 @@ export class ModelCalls {
   constructor(model: string, needs: ModelNeeds, limits: ModelLimits) {
     this.#model = model;
     this.#needs = needs;
+    if (!hasPrice(model))
+      needs.log.info({ model }, 'The price of this model is not known; its calls count without a cost');
     this.#breaker = new Breaker(
       `model:${model}`,
       {
@@ -97,6 +107,21 @@ export class ModelCalls {
    * @throws the signal's reason when the caller gives up.
    */
   async run(call: (signal: AbortSignal) => Promise<Draft>, signal: AbortSignal): Promise<Draft> {
+    // Source: opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans. Neither prompt nor answer: they are a customer's.
+    const attributes = { 'gen_ai.operation.name': 'chat', 'gen_ai.request.model': this.#model };
+    return await inSpan(`chat ${this.#model}`, { kind: 'client', attributes }, async (span) => {
+      const draft = await this.#run(call, signal);
+      const { model, inputTokens, outputTokens } = draft.usage;
+      span.set({
+        'gen_ai.response.model': model,
+        'gen_ai.usage.input_tokens': inputTokens,
+        'gen_ai.usage.output_tokens': outputTokens,
+      });
+      return draft;
+    });
+  }
+
+  async #run(call: (signal: AbortSignal) => Promise<Draft>, signal: AbortSignal): Promise<Draft> {
     const startedAt = monotonicMs();
     let outcome: Outcome = 'bug';
     try {
@@ -114,12 +139,20 @@ export class ModelCalls {
     }
   }
 
-  /** Counts what a call cost; also of an answer that turns out to be unusable, because it is billed all the same. */
-  count(usage: ModelUsage): void {
+  /**
+   * Counts what a call cost; also of an answer that turns out to be unusable, because it is billed all the same.
+   *
+   * @returns the same with its cost, where the price of the model is known.
+   */
+  count(usage: ModelUsage): ModelUsage {
     tokens.inc({ model: this.#model, direction: 'input' }, usage.inputTokens);
     tokens.inc({ model: this.#model, direction: 'output' }, usage.outputTokens);
     tokens.inc({ model: this.#model, direction: 'cached' }, usage.cachedTokens);
     tokens.inc({ model: this.#model, direction: 'thought' }, usage.thoughtTokens);
+    const dollars = costUsd(usage);
+    if (dollars === undefined) return usage;
+    cost.inc({ model: this.#model }, dollars);
+    return { ...usage, costUsd: dollars };
   }
 
   close(): void {

@@ -84,8 +84,7 @@ export class OpenAiCompatibleClient implements Model {
       if (response.status !== 200) throw failureFromStatus(response.status, response.headers['retry-after']);
       const completion = Completion.safeParse(response.data);
       if (!completion.success) throw unusable('envelope', completion.error);
-      const usage = usageOf(completion.data, this.name);
-      this.#calls.count(usage);
+      const usage = this.#calls.count(usageOf(completion.data, this.name));
       return { ...parseDraftText(textOf(completion.data)), usage };
     }, signal);
   }

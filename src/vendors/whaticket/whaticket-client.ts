@@ -1,5 +1,6 @@
 import type { AxiosInstance } from 'axios';
 import type { Logger } from '../../platform/logger.ts';
+import type { Secret } from '../../platform/secret.ts';
 import type { Gateway, GatewayConnection, OutgoingText, Recipient, SentText } from '../../vocabulary/gateway.ts';
 import { Failure } from '../../vocabulary/failures.ts';
 import { callGateway } from './gateway-call.ts';
@@ -31,15 +32,17 @@ export function createWhaticketGateway(client: AxiosInstance, log: Logger): Gate
       const number = numberFor(profile, message);
       if (number === undefined) return await sendInTicket(sessions, client, { connection, message, text, signal });
 
-      const answer = await callGateway(
-        client,
-        {
-          baseUrl: connection.baseUrl,
-          path: '/api/messages/send',
-          body: profile.requestBody({ number, text, connectionId: connection.connectionId }),
-          bearer: connection.token.reveal(),
-        },
-        signal,
+      const answer = await withEitherToken(connection, (token) =>
+        callGateway(
+          client,
+          {
+            baseUrl: connection.baseUrl,
+            path: '/api/messages/send',
+            body: profile.requestBody({ number, text, connectionId: connection.connectionId }),
+            bearer: token.reveal(),
+          },
+          signal,
+        ),
       );
       if (isOk(answer) && profile.isSuccess(answer.body)) return SENT;
       throw failureFromAnswer(profile, answer);
@@ -49,6 +52,21 @@ export function createWhaticketGateway(client: AxiosInstance, log: Logger): Gate
       return readBack({ connection, recipient, isInTicket, signal });
     },
   };
+}
+
+/**
+ * Calls with the channel's token, and with the one before it when that is refused: while a rotation is under way nobody
+ * knows which of the two the gateway has. A refused token is refused before the gateway does anything, so nothing is said
+ * twice.
+ */
+async function withEitherToken(
+  { profile, token, previousToken }: GatewayConnection,
+  call: (token: Secret) => Promise<GatewayAnswer>,
+): Promise<GatewayAnswer> {
+  const answer = await call(token);
+  if (previousToken === undefined || isOk(answer)) return answer;
+  const isRefused = failureFromAnswer(PROFILES[profile], answer).code === 'GATEWAY_CREDENTIALS_REFUSED';
+  return isRefused ? await call(previousToken) : answer;
 }
 
 interface TicketSending {

@@ -1,0 +1,76 @@
+import { Client } from 'pg';
+import type { ClientConfig } from 'pg';
+import type { Secret } from './secret.ts';
+import { pause } from './time.ts';
+
+/** What PostgreSQL calls a password that is not the one it has. */
+const WRONG_PASSWORD = '28P01';
+/** The one that the file has now, the one before it, and once more the one of a file that has changed between the two. */
+const LOGINS_TRIED_MAX = 3;
+/** Whoever changes a password in the role and in the file does not do both at once. */
+const NEXT_LOGIN_MS = 50;
+
+/**
+ * Which URL a new connection of a pool is opened with.
+ *
+ * PostgreSQL knows one password for a role, and a file reaches a process before or after that is changed. So the value
+ * before the present one is kept, and whichever the server refused last is not the next to be tried: whoever changes
+ * first, file or role, new connections go on. Connections that are open are not asked for a password again.
+ */
+export class DatabaseLogin {
+  readonly #url: Secret;
+  #refused: string | undefined;
+
+  constructor(url: Secret) {
+    this.#url = url;
+  }
+
+  current(): string {
+    const url = this.#url.revealNow();
+    return url === this.#refused ? (this.#url.revealPrevious() ?? url) : url;
+  }
+
+  refused(url: string): void {
+    this.#refused = url;
+  }
+}
+
+/** The class of a pool's connections: each is opened with the URL that is in force when it is opened, TLS files included. */
+export function clientWith(login: DatabaseLogin): typeof Client {
+  return class extends Client {
+    readonly #url: string;
+
+    constructor(config?: string | ClientConfig) {
+      const url = login.current();
+      super({ ...(typeof config === 'object' ? config : {}), connectionString: url });
+      this.#url = url;
+    }
+
+    override connect(): Promise<Client>;
+    override connect(callback: (error: Error) => void): void;
+    override connect(callback?: (error: Error) => void): Promise<Client> | undefined {
+      if (callback === undefined) return super.connect();
+      super.connect((error: Error) => {
+        if (isWrongPassword(error)) login.refused(this.#url);
+        callback(error);
+      });
+      return undefined;
+    }
+  };
+}
+
+/** Asks for a connection, and again when its password was refused: the next one is opened with the other. */
+export async function withOtherLogin<Connection>(connect: () => Promise<Connection>): Promise<Connection> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await connect();
+    } catch (error) {
+      if (!isWrongPassword(error) || tried >= LOGINS_TRIED_MAX) throw error;
+      await pause(NEXT_LOGIN_MS);
+    }
+  }
+}
+
+function isWrongPassword(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === WRONG_PASSWORD;
+}
