@@ -24,6 +24,10 @@ const say = (line: string): void => {
 };
 
 async function main([command = 'base', ...rest]: readonly string[]): Promise<number> {
+  if (command === '--help') {
+    say(USAGE);
+    return 0;
+  }
   const [kind] = rest;
   if (command === 'drill') return await runDrillCommand(rest, say);
   if (command === 'record' && rest.length === 1 && isRecorded(kind)) {

@@ -20,6 +20,10 @@ const say = (line: string): void => {
 };
 
 async function main(given: readonly string[]): Promise<number> {
+  if (given.includes('--help')) {
+    say(USAGE);
+    return 0;
+  }
   const options = Options.safeParse(read(given));
   if (!options.success) {
     console.error(USAGE);

@@ -83,8 +83,10 @@ export function repliesFailing(range: Range): string {
   return `(${late}) / (sum(increase(plantao_message_e2e_seconds_count[${range}])) > 0)`;
 }
 
+/** Prometheus 3 writes a whole bound as `1.0`, Prometheus 2 as `1`. */
 function later(histogram: string, seconds: string, range: Range): string {
-  return `sum(increase(${histogram}_count[${range}])) - sum(increase(${histogram}_bucket{le="${seconds}"}[${range}]))`;
+  const inTime = `${histogram}_bucket{le=~"${seconds}(.0)?"}`;
+  return `sum(increase(${histogram}_count[${range}])) - sum(increase(${inTime}[${range}]))`;
 }
 
 /** A counter with labels is there from its first event on, which `increase` does not see: hence the first half. */

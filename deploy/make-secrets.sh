@@ -31,7 +31,7 @@ openssl rand -hex 16 | make grafana_password
 openssl rand -hex 36 | make backup_passphrase
 echo "postgres://plantao:$(cat postgres_password)@pgbouncer:6432/plantao" | make database_url
 echo "postgres://plantao:$(cat postgres_password)@postgres:5432/plantao" | make database_url_direct
-echo "redis://:$(cat redis_password)@redis:6379" | make redis_url
+echo "redis://default:$(cat redis_password)@redis:6379" | make redis_url
 echo 'replace-me' | make gemini_api_key
 echo 'replace-me' | make pagerduty_routing_key
 echo 'https://example.invalid/replace-me' | make slack_webhook_url

@@ -1,0 +1,43 @@
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { projectFiles, read } from '../drift/project.ts';
+
+const Labels = z.record(z.string(), z.string());
+const Rule = z.object({
+  record: z.string().optional(),
+  alert: z.string().optional(),
+  expr: z.string(),
+  for: z.string().optional(),
+  labels: Labels.default({}),
+  annotations: Labels.default({}),
+});
+export type Rule = z.infer<typeof Rule>;
+const RuleFile = z.object({ groups: z.array(z.object({ name: z.string(), rules: z.array(Rule) })) });
+
+const RuleTest = z.object({
+  eval_time: z.string(),
+  alertname: z.string(),
+  exp_alerts: z.array(z.object({ exp_labels: Labels, exp_annotations: Labels })),
+});
+const RuleTestFile = z.object({ tests: z.array(z.object({ name: z.string(), alert_rule_test: z.array(RuleTest) })) });
+export type RuleTest = z.infer<typeof RuleTest>;
+
+export const RULE_FILES = projectFiles().filter((file) => /^alerts\/[^/]+\.rules\.yml$/.test(file));
+export const RULE_TEST_FILES = projectFiles().filter((file) => /^alerts\/tests\/[^/]+\.test\.yml$/.test(file));
+
+/** Every rule, of alerts and of what they are reckoned from. */
+export function readRules(): readonly Rule[] {
+  return RULE_FILES.flatMap((file) => RuleFile.parse(parse(read(file))).groups).flatMap(({ rules }) => rules);
+}
+
+/** The names of the alerts; one name may have several rules, e.g. for a ticket and for a page. */
+export function alertNames(): readonly string[] {
+  return [...new Set(readRules().flatMap(({ alert }) => alert ?? []))].toSorted();
+}
+
+/** What the tests of the rules expect, moment by moment. */
+export function readRuleTests(): readonly RuleTest[] {
+  return RULE_TEST_FILES.flatMap((file) => RuleTestFile.parse(parse(read(file))).tests).flatMap(
+    (group) => group.alert_rule_test,
+  );
+}
