@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { MIGRATIONS } from '../migrations/migrations.ts';
 import { Bell } from './bell.ts';
-import { createDatabase, createPool } from './platform/database.ts';
+import { createDatabase, createPool, onceReachable } from './platform/database.ts';
 import type { PoolOptions } from './platform/database.ts';
 import { Health } from './platform/health.ts';
 import type { Lifecycle } from './platform/lifecycle.ts';
@@ -49,7 +49,7 @@ export interface Opening {
   readonly log: Logger;
 }
 
-/** @throws when the database cannot be reached or lacks a migration. Redis may be away. */
+/** @throws when the database cannot be reached for ten seconds, or lacks a migration. Redis may be away. */
 export async function openBase(opening: Opening, pool: PoolOptions): Promise<Base> {
   const { config, closing, log } = opening;
   const redis = closing.keep('redis', createRedis(config.redisUrl, log), (it) => {
@@ -59,7 +59,7 @@ export async function openBase(opening: Opening, pool: PoolOptions): Promise<Bas
     it.close();
   });
   const db = openDatabase(opening, pool);
-  await assertMigrated(db, MIGRATIONS);
+  await onceReachable(() => assertMigrated(db, MIGRATIONS), log);
   const healthDb = openDatabase(opening, HEALTH_POOL);
   const tenants = new TenantStore(db, { current: config.masterKey, previous: config.masterKeyPrevious });
   return {

@@ -5,7 +5,7 @@ import { TcpProxy } from '../../test/outages/tcp-proxy.ts';
 import { createTestDatabase } from '../../test/support/database.ts';
 import type { TestDatabase } from '../../test/support/database.ts';
 import { until } from '../../test/support/until.ts';
-import { asTenant, createDatabase, createPool, isDataError, sqlState } from './database.ts';
+import { asTenant, createDatabase, createPool, isDataError, onceReachable, sqlState } from './database.ts';
 import type { PoolOptions } from './database.ts';
 import { createLogger } from './logger.ts';
 import { Secret } from './secret.ts';
@@ -148,5 +148,35 @@ describe('an error', () => {
     expect(sqlState(Object.assign(new Error('x'), { code: 'ECONNREFUSED' }))).toBeUndefined();
     expect(sqlState(new Error('Connection terminated'))).toBeUndefined();
     expect(sqlState('22P02')).toBeUndefined();
+  });
+});
+
+describe('a database that is starting', () => {
+  const log = createLogger({ level: 'silent', process: 'test' });
+
+  it('is waited for', async () => {
+    const db = pool();
+    line.cut();
+    let asked = 0;
+    const answer = onceReachable(async () => {
+      asked += 1;
+      return await sql<{ one: number }>`select 1 as one`.execute(db);
+    }, log);
+    await until(() => asked > 1);
+    line.heal();
+
+    expect((await answer).rows).toEqual([{ one: 1 }]);
+  });
+
+  it('is not waited for when it says no', async () => {
+    const db = pool();
+    let asked = 0;
+    const answer = onceReachable(async () => {
+      asked += 1;
+      return await sql`select * from nothing`.execute(db);
+    }, log);
+
+    await expect(answer).rejects.toThrow('relation "nothing" does not exist');
+    expect(asked).toBe(1);
   });
 });

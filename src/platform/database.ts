@@ -8,6 +8,7 @@ import { clientWith, DatabaseLogin, withOtherLogin } from './database-login.ts';
 import { PoolMeter, showPool } from './database-metrics.ts';
 import type { Logger } from './logger.ts';
 import type { Secret } from './secret.ts';
+import { monotonicMs, pause } from './time.ts';
 
 export interface PoolOptions {
   /** Shown as `application_name` and as a metric label: which part of which process this pool serves. */
@@ -151,4 +152,52 @@ export function sqlState(error: unknown): string | undefined {
 export function isDataError(error: unknown): boolean {
   const state = sqlState(error);
   return state !== undefined && (state.startsWith('22') || state.startsWith('23'));
+}
+
+/**
+ * Conditions that are not the caller's and pass: connection (08), a login that is being changed (28), resources (53),
+ * shutdown (57P), a lock or a time limit that was not met, and transactions that PostgreSQL gave up in favour of another.
+ * Source: PostgreSQL manual, appendix A.
+ */
+const PASSING_SQL_STATE = /^(08|28|53|57P|55P03|57014|25P03|40001|40P01)/;
+/** The system's words for a line that is not there. */
+const LOST_LINE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+]);
+/** The driver's errors have no code. Source: brianc/node-postgres, packages/pg/lib/client.js and packages/pg-pool/index.js. */
+const LOST_DRIVER =
+  /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error)/;
+
+/** Whether the database could not be asked, as opposed to having said no. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state !== undefined && PASSING_SQL_STATE.test(state)) return true;
+  if (!(error instanceof Error)) return false;
+  if (error instanceof AggregateError && error.errors.some(isDatabaseUnavailable)) return true;
+  if ('code' in error && typeof error.code === 'string' && LOST_LINE.has(error.code)) return true;
+  return LOST_DRIVER.test(error.message);
+}
+
+/** A process that starts together with its database, or on a busy machine, waits so long for it instead of ending. */
+const STARTING_MS = 10_000;
+const LOOK_AGAIN_MS = 250;
+
+/** Asks a database that may only just be starting, again and again for a while. */
+export async function onceReachable<Result>(ask: () => Promise<Result>, log: Logger): Promise<Result> {
+  const giveUpAt = monotonicMs() + STARTING_MS;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isDatabaseUnavailable(error) || monotonicMs() > giveUpAt) throw error;
+      log.warn({ err: error }, 'The database cannot be reached yet');
+    }
+    await pause(LOOK_AGAIN_MS);
+  }
 }

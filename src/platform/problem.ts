@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { withContext } from './context.ts';
-import { sqlState } from './database.ts';
+import { isDatabaseUnavailable } from './database.ts';
 import type { Logger } from './logger.ts';
 
 /** What the codes of a table say about a problem: the status, and the only words about it that a stranger may read. */
@@ -121,36 +121,6 @@ function bodyProblemCode(error: unknown): OwnCode | undefined {
   if (error instanceof URIError) return 'REQUEST_NOT_VALID';
   if (!(error instanceof Error) || !('type' in error) || typeof error.type !== 'string') return undefined;
   return CODE_BY_BODY_ERROR.get(error.type);
-}
-
-/**
- * Conditions that are not the caller's and pass: connection (08), a login that is being changed (28), resources (53),
- * shutdown (57P), a lock or a time limit that was not met, and transactions that PostgreSQL gave up in favour of another.
- * Source: PostgreSQL manual, appendix A.
- */
-const PASSING_SQL_STATE = /^(08|28|53|57P|55P03|57014|25P03|40001|40P01)/;
-/** The system's words for a line that is not there. */
-const LOST_LINE = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-]);
-/** The driver's errors have no code. Source: brianc/node-postgres, packages/pg/lib/client.js and packages/pg-pool/index.js. */
-const LOST_DRIVER =
-  /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error)/;
-
-/** Whether the database could not be asked, as opposed to having said no. */
-export function isDatabaseUnavailable(error: unknown): boolean {
-  const state = sqlState(error);
-  if (state !== undefined && PASSING_SQL_STATE.test(state)) return true;
-  if (!(error instanceof Error)) return false;
-  if (error instanceof AggregateError && error.errors.some(isDatabaseUnavailable)) return true;
-  if ('code' in error && typeof error.code === 'string' && LOST_LINE.has(error.code)) return true;
-  return LOST_DRIVER.test(error.message);
 }
 
 function sendProblem(res: Response, problem: Problem): void {
