@@ -163,7 +163,7 @@ async function countMessage(slugs: TenantSlugs, tenantId: TenantId): Promise<voi
 const STATES_HTTP = { timeoutMs: 5_000, responseBytesMax: 65_536, connectionsMax: 8 };
 
 function deepHealth(config: ServiceConfig, base: Base): PanelNeeds['deepHealth'] {
-  const { db, redis, channels, log } = base;
+  const { db, redis, tenants, channels, log } = base;
   const http = createHttpClient({ ...STATES_HTTP, privateHosts: config.outboundPrivateHosts });
   const gateways = new GatewayWatch(createWhaticketStates(http, log));
   const { gemini } = config;
@@ -172,6 +172,7 @@ function deepHealth(config: ServiceConfig, base: Base): PanelNeeds['deepHealth']
     redis,
     findChannel: (id) => channels.find(id),
     gateways,
+    inspectSealing: () => tenants.inspectSealing(),
     pendingMigrations: async () =>
       (await migrationStatus(db, MIGRATIONS)).flatMap(({ name, executedAt }) =>
         executedAt === undefined ? [name] : [],

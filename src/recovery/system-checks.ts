@@ -6,6 +6,7 @@ import type { Check, CheckResult } from '../platform/deep-check.ts';
 import type { RedisConnection } from '../platform/redis.ts';
 import { systemClock } from '../platform/time.ts';
 import type { Channel } from '../tenants/tenants.ts';
+import type { Sealing } from '../tenants/master-key.ts';
 import { ChannelId } from '../vocabulary/ids.ts';
 import type { Schema } from '../vocabulary/schema.ts';
 import type { GatewayWatch } from './gateway-watch.ts';
@@ -16,6 +17,7 @@ export interface SystemChecksNeeds {
   readonly redis: RedisConnection;
   readonly findChannel: (id: ChannelId) => Promise<Channel | undefined>;
   readonly gateways: GatewayWatch;
+  readonly inspectSealing: () => Promise<Sealing>;
   /** The names of migrations that this release has and the database has not. */
   readonly pendingMigrations: () => Promise<readonly string[]>;
   /** Asks the model's provider about the key; undefined where this process has none. */
@@ -41,6 +43,7 @@ export function systemChecks(needs: SystemChecksNeeds): readonly Check[] {
   return [
     { name: 'database', run: () => checkDatabase(db) },
     { name: 'migrations', run: () => checkMigrations(needs) },
+    { name: 'master-key', run: () => checkMasterKey(needs) },
     { name: 'clock', run: () => checkClock(db) },
     { name: 'redis', run: () => checkRedis(needs.redis) },
     { name: 'backlog', run: () => checkBacklog(db) },
@@ -72,6 +75,13 @@ async function checkMigrations({ pendingMigrations }: SystemChecksNeeds): Promis
   return first === undefined
     ? { state: 'ok', detail: 'current' }
     : { state: 'failed', detail: `${more.length + 1} to run, first ${first}` };
+}
+
+async function checkMasterKey({ inspectSealing }: SystemChecksNeeds): Promise<Result> {
+  const { pending, unreadable } = await inspectSealing();
+  if (unreadable.length > 0) return { state: 'failed', detail: `does not open ${unreadable.length} tenants` };
+  if (pending > 0) return { state: 'warning', detail: `${pending} tenants are sealed with the previous one` };
+  return { state: 'ok', detail: 'opens every tenant' };
 }
 
 /** The time of the answer lies between question and answer, so half of the way is the best guess. */

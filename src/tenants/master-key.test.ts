@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createTestDatabase } from '../../test/support/database.ts';
 import type { TestDatabase } from '../../test/support/database.ts';
 import { masterKeys } from '../platform/crypto.ts';
+import { createLogger } from '../platform/logger.ts';
 import { Secret } from '../platform/secret.ts';
 import { inspectSealing, rewrapDataKeys } from './master-key.ts';
 import { TenantStore } from './tenant-store.ts';
@@ -49,5 +50,26 @@ describe('the rotation of the master key', () => {
     });
     const fresh = new TenantStore(db, { current: after, previous: undefined });
     for (const { id, keys: known } of made) expect((await fresh.keysOf(id)).sealing).toEqual(known.sealing);
+  });
+});
+
+describe('a master key', () => {
+  it('that opens nothing stops whoever starts with it; one tenant that it does not open stops nobody', async () => {
+    const own = await createTestDatabase();
+    const { db } = own;
+    const [right, wrong] = [newKey(), newKey()];
+    const lines: string[] = [];
+    const log = createLogger({ level: 'error', process: 'test' }, { write: (line) => lines.push(line) });
+    const store = (current: Secret): TenantStore => new TenantStore(db, { current, previous: undefined });
+    await store(wrong).assertMasterKey(log);
+    await store(right).create({ slug: 'padaria', name: 'Padaria' });
+
+    await expect(store(wrong).assertMasterKey(log)).rejects.toThrow('MASTER_KEY is not the key of this database');
+    const stranger = await store(wrong).create({ slug: 'clinica', name: 'Clínica' });
+    expect(lines).toEqual([]);
+    await store(right).assertMasterKey(log);
+
+    expect(lines).toEqual([expect.stringContaining(stranger.id)]);
+    await own.close();
   });
 });

@@ -4,11 +4,13 @@ import { LRUCache } from 'lru-cache';
 import { isSealedWith, masterKeys, masterKeysNow, seal, unseal } from '../platform/crypto.ts';
 import type { SealingKey } from '../platform/crypto.ts';
 import { sqlState } from '../platform/database.ts';
+import type { Logger } from '../platform/logger.ts';
 import type { Secret } from '../platform/secret.ts';
 import { Failure } from '../vocabulary/failures.ts';
 import { newId, TenantId } from '../vocabulary/ids.ts';
 import type { Schema, Tx } from '../vocabulary/schema.ts';
-import { dataKeyPlace } from './master-key.ts';
+import { dataKeyPlace, inspectSealing } from './master-key.ts';
+import type { Sealing } from './master-key.ts';
 import { tenantKeys, TenantSettings } from './tenants.ts';
 import type { Tenant, TenantKeys } from './tenants.ts';
 
@@ -24,6 +26,8 @@ const TENANTS_CACHED = 5_000;
 /** How long a process may act on settings that another one has changed. */
 const SETTINGS_TTL_MS = 5_000;
 const UNIQUE_VIOLATION = '23505';
+/** A line of the log names no more than these. */
+const TENANTS_NAMED_MAX = 20;
 
 /** Tenants, their settings and their keys. */
 export class TenantStore {
@@ -103,6 +107,26 @@ export class TenantStore {
     const keys = tenantKeys(unseal(this.#masterFor(row.sealed_data_key), row.sealed_data_key, dataKeyPlace(id)));
     this.#keys.set(id, keys);
     return keys;
+  }
+
+  /**
+   * One tenant that cannot be opened is that tenant's trouble, and is logged; if it is all of them, the key is the wrong one.
+   *
+   * @throws then, so that a rollout with a wrong key stops at its first process.
+   */
+  async assertMasterKey(log: Logger): Promise<void> {
+    const { current, pending, unreadable } = await this.inspectSealing();
+    if (unreadable.length === 0) return;
+    if (current + pending === 0) {
+      throw new Error('MASTER_KEY is not the key of this database: nothing that it has sealed can be read');
+    }
+    const tenantIds = unreadable.slice(0, TENANTS_NAMED_MAX);
+    log.error({ tenantIds, count: unreadable.length }, 'MASTER_KEY does not open what these tenants have sealed');
+  }
+
+  /** Which tenants the master keys open. Asked at the start and by people, never by the traffic. */
+  async inspectSealing(): Promise<Sealing> {
+    return await inspectSealing(this.#db, this.#masterNow());
   }
 
   /** During a rotation another process may have sealed with a key that stands in our files for less than a second. */

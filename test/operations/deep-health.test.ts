@@ -35,7 +35,7 @@ describe('the deep check', () => {
     const stateOf = (name: string) => checks.find((check) => check.name === name)?.state;
 
     expect(status).toBe(200);
-    for (const name of ['database', 'migrations', 'clock', 'backlog', 'disk']) {
+    for (const name of ['database', 'migrations', 'master-key', 'clock', 'backlog', 'disk']) {
       expect({ name, state: stateOf(name) }).toEqual({ name, state: 'ok' });
     }
     expect(stateOf('backup')).toBe('skipped');
