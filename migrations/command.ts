@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Pool } from 'pg';
 import { loadConfigOrExit, MigrationEnvironment } from '../src/config.ts';
+import { EX_USAGE, runCommand } from '../src/platform/command.ts';
 import type { Secret } from '../src/platform/secret.ts';
 import { migrateDown, migrateUp, MIGRATION_LOCK_TIMEOUT_MS, migrationStatus } from '../src/platform/migrator.ts';
 import { describeSchema } from './describe-schema.ts';
@@ -10,7 +11,11 @@ import { brokenRules } from './rules.ts';
 
 const USAGE = 'Usage: npm run migrate -- up | down | status | check';
 
-async function main(command: string | undefined): Promise<number> {
+async function main([command = '', ...more]: readonly string[]): Promise<number> {
+  if (!['up', 'down', 'status', 'check'].includes(command) || more.length > 0) {
+    console.error(USAGE);
+    return EX_USAGE;
+  }
   const { databaseUrl } = loadConfigOrExit(MigrationEnvironment);
   switch (command) {
     case 'up':
@@ -24,12 +29,8 @@ async function main(command: string | undefined): Promise<number> {
         console.log(`${migration.name}  ${migration.executedAt?.toISOString() ?? 'pending'}`);
       }
       return 0;
-    case 'check':
-      return await check(databaseUrl);
-    case undefined:
     default:
-      console.error(USAGE);
-      return 64;
+      return await check(databaseUrl);
   }
 }
 
@@ -78,4 +79,4 @@ function report(verb: string, names: readonly string[]): void {
   console.log(names.length === 0 ? 'Nothing to do' : `${verb}: ${names.join(', ')}`);
 }
 
-process.exitCode = await main(process.argv[2]);
+await runCommand(main);

@@ -70,6 +70,19 @@ describe('a good environment', () => {
     });
   });
 
+  it.each(['1', 'loopback', '10.0.0.0/8, 2001:db8::1', 'uniquelocal,192.168.0.0/255.255.0.0'])(
+    'trusts the proxies %s',
+    (proxies) => {
+      expect(loadConfig(ServiceEnvironment, { ...GOOD, TRUST_PROXY: proxies }).trustProxy).toBe(proxies);
+    },
+  );
+
+  it.each(['maybe', '-1', '10.0.0.0/x', 'loopback,', 'true'])('knows no proxies %s', (proxies) => {
+    expect(() => loadConfig(ServiceEnvironment, { ...GOOD, TRUST_PROXY: proxies })).toThrow(
+      'TRUST_PROXY must be a number',
+    );
+  });
+
   it('takes an empty value for none', () => {
     expect(loadConfig(WorkerEnvironment, { ...GOOD, PORT: '', GEMINI_API_KEY: '' })).toMatchObject({
       port: 8080,

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import fs from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
@@ -97,12 +98,31 @@ const gemini = {
   GEMINI_MODEL: z.string().default(DEFAULT_MODEL),
 };
 
+/** What Express's `trust proxy` understands: it would say so only at the first request. */
+function namesProxies(value: string): boolean {
+  const names = value.split(',').map((name) => name.trim());
+  return /^\d+$/.test(value) || names.every((name) => PROXY_NAMES.includes(name) || isNetwork(name));
+}
+
+const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal'];
+
+function isNetwork(name: string): boolean {
+  const [address = '', mask] = name.split('/');
+  return isIP(address) !== 0 && (mask === undefined || /^\d{1,3}$/.test(mask) || isIP(mask) !== 0);
+}
+
 const service = {
   ...everyProcess,
   // Only to ask whether the key is good: the service calls no model.
   ...gemini,
   PUBLIC_URL: httpUrl.optional(),
-  TRUST_PROXY: z.string().optional(),
+  TRUST_PROXY: z
+    .string()
+    .refine(
+      namesProxies,
+      'must be a number of proxies, or a list of addresses, networks or loopback, linklocal, uniquelocal',
+    )
+    .optional(),
   ADMIN_API_KEY: atLeast(32),
 };
 

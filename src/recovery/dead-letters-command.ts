@@ -4,7 +4,8 @@ import { loadConfigOrExit, MigrationEnvironment } from '../config.ts';
 import { reviveTurn } from '../conversation/ownership-store.ts';
 import { reviveReply } from '../delivery/reply-store.ts';
 import { reviveDocument } from '../knowledge/passage-store.ts';
-import { createDatabase, createPool, sqlState } from '../platform/database.ts';
+import { EX_USAGE, runCommand } from '../platform/command.ts';
+import { createDatabase, createPool } from '../platform/database.ts';
 import { createLogger } from '../platform/logger.ts';
 import { Failure, FAILURES } from '../vocabulary/failures.ts';
 import { DeadLetterId, TenantId } from '../vocabulary/ids.ts';
@@ -16,9 +17,6 @@ const USAGE = `Usage: npm run dead-letters -- list [tenant]       what has given
        npm run dead-letters -- discard <id>...    leave it be`;
 
 const LISTED_MAX = 100;
-/** The exit codes of sysexits.h for a wrong call, and for something that is needed and not there. */
-const EX_USAGE = 64;
-const EX_UNAVAILABLE = 69;
 const revive = { reviveDelivery: reviveReply, reviveTurn, reviveDocument };
 
 async function main([command, ...names]: readonly string[]): Promise<number> {
@@ -37,10 +35,6 @@ async function main([command, ...names]: readonly string[]): Promise<number> {
     const results = [];
     for (const name of names) results.push(await settle(db, command === 'replay' ? 'replay' : 'discard', name));
     return results.every((done) => done) ? 0 : 1;
-  } catch (error) {
-    if (!isUnavailable(error)) throw error;
-    console.error(`The database cannot be asked: ${error.message}`);
-    return EX_UNAVAILABLE;
   } finally {
     await db.destroy();
   }
@@ -63,14 +57,6 @@ async function list(db: Kysely<Schema>, tenant: string | undefined): Promise<num
   }
   if (rows.length === LISTED_MAX) console.log(`… and perhaps more: the newest ${LISTED_MAX} are shown.`);
   return 0;
-}
-
-/** Not there, not letting us in, going down, or without our tables. What else goes wrong is a bug and shows its trace. */
-function isUnavailable(error: unknown): error is Error {
-  if (!(error instanceof Error)) return false;
-  const state = sqlState(error);
-  if (state !== undefined) return /^(08|28|3D|53|57)|^42P01$/.test(state);
-  return ('code' in error && typeof error.code === 'string') || /timeout|terminated/i.test(error.message);
 }
 
 async function isTenant(db: Kysely<Schema>, name: string): Promise<boolean> {
@@ -105,4 +91,4 @@ async function settle(db: Kysely<Schema>, command: 'replay' | 'discard', name: s
   }
 }
 
-process.exitCode = await main(process.argv.slice(2));
+await runCommand(main);

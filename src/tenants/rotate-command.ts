@@ -1,4 +1,5 @@
 import { loadConfigOrExit, RotationEnvironment } from '../config.ts';
+import { EX_USAGE, runCommand } from '../platform/command.ts';
 import { masterKeys } from '../platform/crypto.ts';
 import { createDatabase, createPool } from '../platform/database.ts';
 import { createLogger } from '../platform/logger.ts';
@@ -8,8 +9,6 @@ import type { Sealing } from './master-key.ts';
 
 const USAGE = `Usage: npm run rotate -- master-key --plan    how the tenants' keys are sealed now; changes nothing
        npm run rotate -- master-key           seals them under MASTER_KEY; MASTER_KEY_PREVIOUS opens the old ones`;
-
-const EX_USAGE = 64;
 
 async function main([what, option, ...more]: readonly string[]): Promise<number> {
   if (what !== 'master-key' || (option !== undefined && option !== '--plan') || more.length > 0) {
@@ -46,4 +45,4 @@ function told({ current, pending, unreadable }: Sealing): number {
   return 0;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+await runCommand(main);
