@@ -49,6 +49,7 @@ export default tseslint.config(
       '**/*.test.ts',
       'test/**',
       'bench/**',
+      'load/**',
       'local/**',
       'sandbox/**',
       'migrations/**',

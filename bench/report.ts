@@ -48,7 +48,7 @@ export function printFindings(findings: readonly Finding[]): void {
 }
 
 /** The first column is text, the others are figures. */
-function printTable({ head, rows }: Table): void {
+export function printTable({ head, rows }: Table): void {
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
   for (const row of all) {

@@ -27,6 +27,8 @@ export class Street {
   readonly db: Client;
   readonly standIns: Program;
   readonly service: Program;
+  /** Where each process of the product serves its metrics, by the name of its program. */
+  readonly metrics = new Map<string, string>();
   readonly #ground: Ground;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #url: string;
@@ -47,10 +49,14 @@ export class Street {
     this.#environment = parts.environment;
     this.#url = `http://127.0.0.1:${parts.environment.PORT ?? ''}`;
     this.#closers = parts.closers;
+    this.metrics.set('service', `${this.#url}/metrics`);
   }
 
-  /** @param name also that of its database. */
-  static async open(ground: Ground, name: string): Promise<Street> {
+  /**
+   * @param name also that of its database.
+   * @param standInsFile the program of the world around it.
+   */
+  static async open(ground: Ground, name: string, standInsFile = 'bench/stand-ins.ts'): Promise<Street> {
     const closers: (() => Promise<unknown>)[] = [];
     try {
       const databaseUrl = await ground.createDatabase(name);
@@ -58,7 +64,7 @@ export class Street {
       const db = new Client({ connectionString: databaseUrl });
       await db.connect();
       closers.unshift(() => db.end());
-      const standIns = ground.start({ name: `${name}-stand-ins`, file: 'bench/stand-ins.ts', takesCommands: true });
+      const standIns = ground.start({ name: `${name}-stand-ins`, file: standInsFile, takesCommands: true });
       closers.unshift(() => standIns.stop());
       const { gemini } = await standIns.ask('addresses', {}, Addresses);
       const environment = { ...ground.environment, DATABASE_URL: databaseUrl, GEMINI_BASE_URL: gemini };
@@ -88,6 +94,7 @@ export class Street {
     const worker = this.#ground.start({ name, file: 'workers/main.ts', environment, isProduct: true });
     this.#closers.unshift(() => worker.stop());
     await untilReady(worker, port);
+    this.metrics.set(name, `http://127.0.0.1:${port}/metrics`);
     return worker;
   }
 

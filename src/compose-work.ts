@@ -21,10 +21,10 @@ import type { Logger } from './platform/logger.ts';
 import { monotonicMs, systemClock } from './platform/time.ts';
 import { BacklogMeter } from './recovery/backlog.ts';
 import { BackupMeter } from './recovery/backup-age.ts';
+import { applyLateChanges } from './recovery/changes.ts';
 import { recordDeadLetter, resolveDeadLetter } from './recovery/dead-letters.ts';
 import { HeartbeatCarrier } from './recovery/heartbeat.ts';
 import { findViolations } from './recovery/promise.ts';
-import { applyLateChanges } from './recovery/changes.ts';
 import { purgeRawBytes } from './recovery/purge-raw-bytes.ts';
 import { Quarantine } from './recovery/quarantine.ts';
 import { Sweeper } from './recovery/sweeper.ts';
@@ -150,12 +150,10 @@ function openHeartbeat({ db, bell, log }: Base, turns: Turns, deliveries: Delive
 
 /** What waits, and how old the backups are. */
 function openMeters({ db, bell, redisHealth, closing, log }: Base): void {
-  closing.keep('backlog meter', new BacklogMeter({ db, queues: bell.queues, redis: redisHealth, log }), (it) => {
-    it.close();
-  });
-  closing.keep('backup meter', new BackupMeter({ db, log }), (it) => {
-    it.close();
-  });
+  closing.keep('backlog meter', new BacklogMeter({ db, queues: bell.queues, redis: redisHealth, log }), (it) =>
+    it.close(),
+  );
+  closing.keep('backup meter', new BackupMeter({ db, log }), (it) => it.close());
 }
 
 interface PromiseParts {

@@ -90,6 +90,18 @@ describe('a good environment', () => {
     });
   });
 
+  it('takes the empty file of a model’s key for none, so that every secret may be mounted', () => {
+    const environment = { ...GOOD, FALLBACK_MODEL_BASE_URL: 'http://llama:8000/v1', FALLBACK_MODEL_NAME: 'llama' };
+
+    expect(
+      loadConfig(WorkerEnvironment, {
+        ...environment,
+        GEMINI_API_KEY_FILE: '/dev/null',
+        FALLBACK_MODEL_API_KEY_FILE: '/dev/null',
+      }),
+    ).toMatchObject({ gemini: undefined, fallbackModel: { model: 'llama', apiKey: undefined } });
+  });
+
   it('is enough for migrations when it names the database', () => {
     expect(loadConfig(MigrationEnvironment, { DATABASE_URL: GOOD.DATABASE_URL }).databaseUrl.reveal()).toBe(
       GOOD.DATABASE_URL,

@@ -190,7 +190,7 @@ export const WorkerEnvironment = z
       read.FALLBACK_MODEL_BASE_URL === undefined || read.FALLBACK_MODEL_NAME === undefined
         ? undefined
         : {
-            apiKey: read.FALLBACK_MODEL_API_KEY,
+            apiKey: filled(read.FALLBACK_MODEL_API_KEY),
             baseUrl: read.FALLBACK_MODEL_BASE_URL,
             model: read.FALLBACK_MODEL_NAME,
           },
@@ -287,9 +287,13 @@ function observationOf(read: z.infer<z.ZodObject<typeof everyProcess>>) {
 }
 
 function geminiOf(read: z.infer<z.ZodObject<typeof gemini>>) {
-  return read.GEMINI_API_KEY === undefined
-    ? undefined
-    : { apiKey: read.GEMINI_API_KEY, baseUrl: read.GEMINI_BASE_URL, model: read.GEMINI_MODEL };
+  const apiKey = filled(read.GEMINI_API_KEY);
+  return apiKey === undefined ? undefined : { apiKey, baseUrl: read.GEMINI_BASE_URL, model: read.GEMINI_MODEL };
+}
+
+/** A key whose file is empty counts as absent, as an empty variable does: who mounts every secret may have no such model. */
+function filled(key: Secret | undefined): Secret | undefined {
+  return key?.reveal() === '' ? undefined : key;
 }
 
 function shared(read: z.infer<z.ZodObject<typeof everyProcess>>) {

@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
+import { parseIntoClientConfig } from 'pg-connection-string';
 import type { Secret } from './secret.ts';
 import { pause } from './time.ts';
 
@@ -13,13 +14,14 @@ const NEXT_LOGIN_MS = 50;
 /**
  * Which URL a new connection of a pool is opened with.
  *
- * PostgreSQL knows one password for a role, and a file reaches a process before or after that is changed. So the value
- * before the present one is kept, and whichever the server refused last is not the next to be tried: whoever changes
- * first, file or role, new connections go on. Connections that are open are not asked for a password again.
+ * PostgreSQL knows one password for a role, and a file cannot change in the same moment. So the value before the present one
+ * is kept, and whichever the server refused last is not the next to be tried: the file is changed first, then the role, and
+ * new connections go on. Connections that are open are not asked for a password again.
  */
 export class DatabaseLogin {
   readonly #url: Secret;
   #refused: string | undefined;
+  #way: ClientConfig | undefined;
 
   constructor(url: Secret) {
     this.#url = url;
@@ -28,6 +30,19 @@ export class DatabaseLogin {
   current(): string {
     const url = this.#url.revealNow();
     return url === this.#refused ? (this.#url.revealPrevious() ?? url) : url;
+  }
+
+  /**
+   * Where a URL leads, TLS files included. While one of those is being replaced it is the way of before: the pool opens
+   * connections where nobody catches what is thrown.
+   */
+  wayTo(url: string): ClientConfig {
+    try {
+      this.#way = parseIntoClientConfig(url);
+    } catch (error) {
+      if (this.#way === undefined) throw error;
+    }
+    return this.#way;
   }
 
   refused(url: string): void {
@@ -42,7 +57,7 @@ export function clientWith(login: DatabaseLogin): typeof Client {
 
     constructor(config?: string | ClientConfig) {
       const url = login.current();
-      super({ ...(typeof config === 'object' ? config : {}), connectionString: url });
+      super({ ...(typeof config === 'object' ? config : {}), ...login.wayTo(url) });
       this.#url = url;
     }
 

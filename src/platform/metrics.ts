@@ -1,6 +1,8 @@
+import type { StatsFs } from 'node:fs';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import { pause } from './time.ts';
 
 /** The one registry of this process. Every name begins with `plantao_`, every unit is a base unit. */
 export const registry = new Registry();
@@ -28,6 +30,15 @@ export function collectProcessMetrics({ version, commit }: Build): void {
   buildInfo.set({ version, commit, node: process.version }, 1);
 }
 
+/** A disk that hangs keeps a thread of the few that also look up names, so it is asked once and not again until it answers. */
+let diskAsked: Promise<StatsFs> | undefined;
+const DISK_PATIENCE_MS = 500;
+
+async function askDisk(): Promise<StatsFs | undefined> {
+  diskAsked ??= fs.statfs('.').finally(() => (diskAsked = undefined));
+  return await diskAsked.catch(() => undefined);
+}
+
 /** One disk is looked at: the one of the working directory, where a process writes what it writes. */
 const MOUNT = 'work';
 
@@ -45,8 +56,8 @@ new Gauge({
   registers: [registry],
   // Asked at the scrape: twice a minute, a fraction of a millisecond.
   async collect() {
-    // A scrape must not fail for a disk that does not answer; the last figure stays.
-    const disk = await fs.statfs('.').catch(() => undefined);
+    // A scrape must not wait for a disk that does not answer; the last figure stays.
+    const disk = await Promise.race([askDisk(), pause(DISK_PATIENCE_MS)]);
     if (disk === undefined) return;
     this.set({ mount: MOUNT }, disk.bavail * disk.bsize);
     diskSize.set({ mount: MOUNT }, disk.blocks * disk.bsize);

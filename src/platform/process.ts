@@ -32,10 +32,10 @@ export async function runUntilSignal(
 ): Promise<void> {
   let hasFailed = false;
   const fail = (error: unknown): void => {
-    log.fatal({ err: error }, 'The process cannot go on');
-    if (lastWords === undefined) process.exit(1);
     if (hasFailed) return;
     hasFailed = true;
+    log.fatal({ err: error }, 'The process cannot go on');
+    if (lastWords === undefined) process.exit(1);
     void lastWords(LAST_WORDS_MS).finally(() => process.exit(1));
   };
   process.on('uncaughtException', fail);
@@ -45,7 +45,7 @@ export async function runUntilSignal(
 
   const { health, closing, drain } = await start().catch((error: unknown) => {
     fail(error);
-    throw error;
+    return new Promise<never>(() => undefined);
   });
   let isEnding = false;
   const end = (signal: NodeJS.Signals): void => {

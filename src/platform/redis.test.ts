@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { itWithRedisServer, startPrivateRedis } from '../../test/support/private-redis.ts';
 import type { PrivateRedis } from '../../test/support/private-redis.ts';
@@ -60,5 +64,21 @@ describe('a Redis that has frozen', () => {
     server.thaw();
     await until(() => health.isUp, 5_000);
     expect(await redis.ping()).toBe('PONG');
+  });
+});
+
+describe('a Redis over TLS whose line is cut while the file of its certificate is being replaced', () => {
+  it('is looked for where it was, and ends nobody', () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'plantao-redis-'));
+    const file = path.join(folder, 'ca.pem');
+    writeFileSync(file, 'first');
+    const log = createLogger({ level: 'silent', process: 'test' });
+    const overTls = createRedis(Secret.of(`rediss://127.0.0.1:1?cafile=${file}`), log);
+    overTls.disconnect();
+    rmSync(folder, { recursive: true });
+    if (!(overTls instanceof Redis)) throw new Error('This is no single Redis');
+
+    expect(overTls.options.retryStrategy?.(1)).toBe(100);
+    expect(overTls.options.tls).toEqual({ ca: 'first' });
   });
 });

@@ -77,7 +77,11 @@ const reconnecting = {
  */
 function followingStrategy(url: Secret) {
   return function (this: RedisOptions, attempt: number): number {
-    Object.assign(this, wayTo(addressOf(url)));
+    try {
+      Object.assign(this, wayTo(addressOf(url)));
+    } catch {
+      // A CA file is being replaced: nobody catches what is thrown here, and the way of before may still do.
+    }
     return Math.min(RECONNECT_CAP_MS, 100 * attempt);
   };
 }

@@ -27,7 +27,7 @@ async function measure(queues: readonly Queue[] = []): Promise<void> {
   const log = createLogger({ level: 'silent', process: 'test' });
   const meter = new BacklogMeter({ db: test.db, queues, redis: { isUp: queues.length > 0 }, log });
   await meter.measure();
-  meter.close();
+  await meter.close();
 }
 
 /** Tenants with one customer each; the n-th one waits for n minutes, with n messages. */

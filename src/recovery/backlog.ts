@@ -75,13 +75,17 @@ export class BacklogMeter {
   readonly #redis: { readonly isUp: boolean };
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
+  /** While the database is slow, rounds do not pile up. */
+  #measuring: Promise<void> | undefined;
 
   constructor(parts: { db: Kysely<Schema>; queues: readonly Queue[]; redis: { readonly isUp: boolean }; log: Logger }) {
     this.#db = parts.db;
     this.#queues = parts.queues;
     this.#redis = parts.redis;
     this.#log = parts.log;
-    this.#timer = setInterval(() => void this.measure(), MEASURED_EVERY_MS);
+    this.#timer = setInterval(() => {
+      this.#measuring ??= this.measure().finally(() => (this.#measuring = undefined));
+    }, MEASURED_EVERY_MS);
     this.#timer.unref();
   }
 
@@ -96,8 +100,9 @@ export class BacklogMeter {
     ]);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     clearInterval(this.#timer);
+    await this.#measuring;
   }
 
   async #attempt(measure: () => Promise<void>): Promise<void> {

@@ -26,11 +26,15 @@ export class BackupMeter {
   readonly #db: Kysely<Schema>;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
+  /** While the database is slow, rounds do not pile up. */
+  #measuring: Promise<void> | undefined;
 
   constructor(parts: { db: Kysely<Schema>; log: Logger }) {
     this.#db = parts.db;
     this.#log = parts.log;
-    this.#timer = setInterval(() => void this.measure(), MEASURED_EVERY_MS);
+    this.#timer = setInterval(() => {
+      this.#measuring ??= this.measure().finally(() => (this.#measuring = undefined));
+    }, MEASURED_EVERY_MS);
     this.#timer.unref();
   }
 
@@ -49,8 +53,9 @@ export class BackupMeter {
     }
   }
 
-  close(): void {
+  async close(): Promise<void> {
     clearInterval(this.#timer);
+    await this.#measuring;
   }
 }
 

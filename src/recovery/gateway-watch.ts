@@ -27,8 +27,10 @@ export class GatewayWatch {
 
   /** Never rejects. */
   async healthOf(channel: Channel): Promise<ChannelHealth> {
-    const asked = this.#known.get(channel.id) ?? this.#ask(channel);
-    this.#known.set(channel.id, asked, { noUpdateTTL: true });
+    const known = this.#known.get(channel.id);
+    if (known !== undefined) return await known;
+    const asked = this.#ask(channel);
+    this.#known.set(channel.id, asked);
     return await asked;
   }
 

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { ConversationId, DocumentId } from './ids.ts';
 
+/** Which request led to a job, and which span made it: only for those who want to know how it came about. */
+const origin = { requestId: z.string().optional(), traceparent: z.string().optional() };
+
 /**
  * Every queue, by the name of its job. A job carries ids and nothing else: what it is about is read from PostgreSQL
  * when it runs, so a job that is lost, late or doubled does no harm.
  */
-/** Which request led to a job, and which span made it: only for those who want to know how it came about. */
-const origin = { requestId: z.string().optional(), traceparent: z.string().optional() };
-
 export const JOBS = {
   /** Look at the conversation's mailbox. */
   'take-turn': z.object({ conversationId: ConversationId, ...origin }),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { checkHistory } from './check-history.ts';
-import type { History, StoredBubble, StoredMessage } from './history.ts';
+import type { AskedDraft, History, StoredBubble, StoredLease, StoredMessage, StoredTurn } from './history.ts';
 
 /**
  * Ana writes twice to the bakery, which gets echoes, and once to the workshop, which gets none; Bia writes to the bakery
@@ -8,8 +8,8 @@ import type { History, StoredBubble, StoredMessage } from './history.ts';
  */
 const CLEAN: History = {
   channels: [
-    { name: 'bakery', hasEcho: true, onUnknown: 'resend' },
-    { name: 'workshop', hasEcho: false, onUnknown: 'resend' },
+    { name: 'bakery', hasEcho: true, hasLogin: false, onUnknown: 'resend' },
+    { name: 'workshop', hasEcho: false, hasLogin: false, onUnknown: 'resend' },
   ],
   questions: [
     { id: 'q-000001', channel: 'bakery', phone: 'ana', saidAt: 1_000, acceptedAt: 1_010 },
@@ -27,15 +27,15 @@ const CLEAN: History = {
     },
   ],
   conversations: [
-    { id: 'ana-bakery', channel: 'bakery', hasHandoff: false },
-    { id: 'ana-workshop', channel: 'workshop', hasHandoff: false },
-    { id: 'bia-bakery', channel: 'bakery', hasHandoff: true },
+    { id: 'ana-bakery', channel: 'bakery', handoffs: [] },
+    { id: 'ana-workshop', channel: 'workshop', handoffs: [] },
+    { id: 'bia-bakery', channel: 'bakery', handoffs: ['customer-asked'] },
   ],
   turns: [
-    { id: 'turn-1', conversationId: 'ana-bakery', startedAt: 1_020 },
-    { id: 'turn-2', conversationId: 'ana-bakery', startedAt: 9_020 },
-    { id: 'turn-3', conversationId: 'ana-workshop', startedAt: 2_020 },
-    { id: 'turn-4', conversationId: 'bia-bakery', startedAt: 3_020 },
+    turn('turn-1', { conversationId: 'ana-bakery', startedAt: 1_020, fence: 1 }),
+    turn('turn-2', { conversationId: 'ana-bakery', startedAt: 9_020, fence: 2 }),
+    turn('turn-3', { conversationId: 'ana-workshop', startedAt: 2_020, fence: 1 }),
+    turn('turn-4', { conversationId: 'bia-bakery', startedAt: 3_020, fence: 1 }),
   ],
   bubbles: [
     bubble('turn-1', { place: 1, conversationId: 'ana-bakery', text: 'q-000001, parte 1' }),
@@ -53,7 +53,33 @@ const CLEAN: History = {
   ],
   handedToPerson: [{ conversationId: 'bia-bakery', epoch: 1, at: 3_100 }],
   takeovers: [],
+  leases: [
+    lease('ana-bakery', { fence: 1, beganAt: 1_020 }),
+    lease('ana-workshop', { fence: 1, beganAt: 2_020 }),
+    lease('bia-bakery', { fence: 1, beganAt: 3_020 }),
+    lease('ana-bakery', { fence: 2, beganAt: 9_020 }),
+  ],
+  drafts: [
+    draft('worker-1', { questionId: 'q-000001', beganAt: 1_030 }),
+    draft('worker-2', { questionId: 'q-000003', beganAt: 2_030 }),
+    draft('worker-2', { questionId: 'q-000002', beganAt: 9_030 }),
+  ],
+  stranded: [],
+  disturbances: [],
+  lives: [{ worker: 'worker-1', from: 0, to: Infinity }],
 };
+
+function turn(id: string, of: { conversationId: string; startedAt: number; fence: number }): StoredTurn {
+  return { id, ...of, epoch: 0, newestFence: of.fence };
+}
+
+function lease(conversationId: string, of: { fence: number; beganAt: number }): StoredLease {
+  return { conversationId, ...of, holder: 'worker', endedAt: of.beganAt + 300, wasHeld: false };
+}
+
+function draft(worker: string, { questionId, beganAt }: { questionId: string; beganAt: number }): AskedDraft {
+  return { worker, questionIds: [questionId], beganAt, endedAt: beganAt + 250 };
+}
 
 function message(questionId: string, of: { conversationId: string; turnId: string }): StoredMessage {
   const settled = { kind: 'reply', reason: undefined, turnId: of.turnId, at: 0 };
@@ -71,7 +97,8 @@ function bubble(turnId: string, of: Partial<StoredBubble> & { place: number }): 
     state: 'sent',
     failure: undefined,
     wasUnknown: false,
-    resends: 0,
+    settledBy: 'answer',
+    resentAt: [],
     createdAt: 0,
     sendingSince: 0,
     ...of,
@@ -101,6 +128,14 @@ describe('a clean history', () => {
     expect(checkHistory(CLEAN)).toEqual({
       violations: [],
       unsettled: { resent: 0, secondCopies: 0, handedOver: 0, handedOverYetReceived: 0 },
+      settledBy: {
+        echo: 0,
+        'read-back': 0,
+        'late-answer': 0,
+        resend: 0,
+        'hand-over': 0,
+        'another-reason': 0,
+      },
       ends: { reply: 3, human: 1, recorded: 0 },
     });
   });
@@ -142,7 +177,7 @@ describe('a message is lost when it was accepted and', () => {
   });
 
   it('is a person’s, and no person was called', () => {
-    expect(kindsIn(changed('conversations', 2, { hasHandoff: false }))).toEqual(['lost']);
+    expect(kindsIn(changed('conversations', 2, { handoffs: [] }))).toEqual(['lost']);
   });
 
   it('is recorded without a reason', () => {
@@ -153,8 +188,14 @@ describe('a message is lost when it was accepted and', () => {
     ]);
   });
 
+  it('what became of its unknown send is not recorded', () => {
+    const unknown = changed('bubbles', 2, { wasUnknown: true, settledBy: undefined });
+
+    expect(kindsIn(unknown)).toEqual(['lost']);
+  });
+
   it('but not when its only send is recorded as unknown and given up', () => {
-    const unknown = changed('bubbles', 2, { state: 'failed', wasUnknown: true });
+    const unknown = changed('bubbles', 2, { state: 'failed', failure: 'GATEWAY_OUTCOME_UNKNOWN', wasUnknown: true });
     const verdict = checkHistory(without('received', 2, unknown));
 
     expect(verdict.violations).toEqual([]);
@@ -176,10 +217,18 @@ describe('something is doubled when', () => {
   });
 
   it('a bubble reaches the phone twice where echoes tell, whatever the policy', () => {
-    const resent = changed('bubbles', 4, { resends: 1, wasUnknown: true });
+    const resent = changed('bubbles', 4, { resentAt: [500], wasUnknown: true });
     const again = { channel: 'bakery', phone: 'ana', text: 'q-000002', at: 9_300 };
 
     expect(kindsIn({ ...resent, received: [...CLEAN.received, again] })).toEqual(['doubled']);
+  });
+
+  it('a bubble reaches the phone twice where the ticket can be read, whatever the policy', () => {
+    const again = { channel: 'workshop', phone: 'ana', text: 'q-000003', at: 2_900 };
+    const resent = changed('bubbles', 2, { resentAt: [500], wasUnknown: true });
+    const channels = CLEAN.channels.map((channel) => ({ ...channel, hasLogin: true }));
+
+    expect(kindsIn({ ...resent, channels, received: [...CLEAN.received, again] })).toEqual(['doubled']);
   });
 
   it('two turns answer one message', () => {
@@ -191,7 +240,7 @@ describe('something is doubled when', () => {
   });
 
   it('but a second copy by the policy of a channel without echoes is counted apart', () => {
-    const resent = changed('bubbles', 2, { resends: 1, wasUnknown: true });
+    const resent = changed('bubbles', 2, { resentAt: [500], wasUnknown: true });
     const again = { channel: 'workshop', phone: 'ana', text: 'q-000003', at: 2_900 };
     const verdict = checkHistory({ ...resent, received: [...CLEAN.received, again] });
 
@@ -200,7 +249,7 @@ describe('something is doubled when', () => {
   });
 
   it('and a third copy is one too many', () => {
-    const resent = changed('bubbles', 2, { resends: 1, wasUnknown: true });
+    const resent = changed('bubbles', 2, { resentAt: [500], wasUnknown: true });
     const again = { channel: 'workshop', phone: 'ana', text: 'q-000003', at: 2_900 };
 
     expect(kindsIn({ ...resent, received: [...CLEAN.received, again, again] })).toEqual(['doubled']);
@@ -269,6 +318,12 @@ describe('something is said after a takeover when', () => {
     expect(kindsIn({ ...takenOver, takeovers: [takeover] })).toEqual(['said-after-takeover']);
   });
 
+  it('it was decided before and committed afterwards', () => {
+    const late = { ...takenOver, bubbles: CLEAN.bubbles.map((it) => ({ ...it, createdAt: 9_060, epoch: 1 })) };
+
+    expect(kindsIn(late)).toContain('said-after-takeover');
+  });
+
   it('but not when it was on its way, and the confirmation named it', () => {
     const takeover = { conversationId: 'ana-bakery', epoch: 1, confirmedAt: 9_100, stillSending: 'said-5' };
 
@@ -280,7 +335,111 @@ describe('something is said after a takeover when', () => {
   });
 });
 
+describe('somebody is forgotten when', () => {
+  const found = { conversationId: 'ana-bakery', stuck: 'turn', at: 60_000 };
+
+  it('the last net finds them, however often', () => {
+    const stranded = [
+      { ...found, repair: 'wake' },
+      { ...found, repair: 'offline' },
+    ];
+
+    expect(kindsIn({ ...CLEAN, stranded })).toEqual(['forgotten']);
+  });
+
+  it('but not when nobody was there for long enough to look for them', () => {
+    const stranded = [{ ...found, repair: 'wake' }];
+    const born = { ...CLEAN, stranded, lives: [{ worker: 'worker-1', from: 45_000, to: Infinity }] };
+    const died = { ...CLEAN, stranded, lives: [{ worker: 'worker-1', from: 0, to: 50_000 }] };
+    const frozen = { what: 'worker-frozen', worker: 'worker-1', from: 40_000, to: 50_000 } as const;
+
+    expect([born, died, { ...CLEAN, stranded, disturbances: [frozen] }].map(kindsIn)).toEqual([[], [], []]);
+  });
+
+  it('but not when somebody had them in hand, or has just given them back', () => {
+    const stranded = [{ ...found, repair: 'wake' }];
+    const given = changed('leases', 3, { beganAt: 30_000, endedAt: 55_000 });
+
+    expect(kindsIn({ ...CLEAN, stranded: [{ ...found, repair: 'none' }] })).toEqual([]);
+    expect(kindsIn({ ...given, stranded })).toEqual([]);
+  });
+});
+
+describe('two decide at once when', () => {
+  it('a lease is given that somebody else holds', () => {
+    expect(kindsIn(changed('leases', 3, { wasHeld: true }))).toEqual(['decided-twice']);
+  });
+
+  it('a turn is committed whose lease is not the newest', () => {
+    expect(kindsIn(changed('turns', 0, { newestFence: 2 }))).toEqual(['decided-twice']);
+  });
+
+  it('the model is asked for a draft while it makes another one for the same conversation', () => {
+    const again = draft('worker-2', { questionId: 'q-000001', beganAt: 1_100 });
+
+    expect(kindsIn({ ...CLEAN, drafts: [...CLEAN.drafts, again] })).toEqual(['decided-twice']);
+  });
+
+  it('the model is asked by the same worker twice', () => {
+    const again = draft('worker-1', { questionId: 'q-000002', beganAt: 1_100 });
+
+    expect(kindsIn({ ...CLEAN, drafts: [...CLEAN.drafts, again] })).toEqual(['decided-twice']);
+  });
+
+  it('a call is never answered nor given up, and another one follows', () => {
+    expect(kindsIn(changed('drafts', 0, { endedAt: undefined }))).toEqual(['decided-twice']);
+  });
+
+  it('but not when the end of a call was seen a moment late', () => {
+    const next = draft('worker-1', { questionId: 'q-000001', beganAt: 1_230 });
+
+    expect(kindsIn({ ...CLEAN, drafts: [...CLEAN.drafts, next] })).toEqual([]);
+  });
+
+  it('but not when one of them has been frozen, or the database, and cannot know yet', () => {
+    const again = draft('worker-2', { questionId: 'q-000001', beganAt: 1_100 });
+    const twice = { ...CLEAN, drafts: [...CLEAN.drafts, again] };
+    const during = { worker: 'worker-2', from: 500, to: 1_050 };
+
+    expect(kindsIn({ ...twice, disturbances: [{ what: 'worker-frozen', ...during }] })).toEqual([]);
+    expect(kindsIn({ ...twice, disturbances: [{ what: 'database-away', ...during }] })).toEqual([]);
+  });
+
+  it('nor are they excused by what was done to somebody else, or long before', () => {
+    const again = draft('worker-2', { questionId: 'q-000001', beganAt: 6_100 });
+    const long = changed('drafts', 0, { endedAt: 7_000 });
+    const twice = { ...long, drafts: [...long.drafts, again] };
+    const another = { what: 'worker-frozen', worker: 'worker-3', from: 500, to: 7_000 } as const;
+    const before = { what: 'worker-frozen', worker: 'worker-2', from: -9_000, to: -5_000 } as const;
+
+    expect(kindsIn({ ...twice, disturbances: [another, before] })).toEqual(['decided-twice']);
+  });
+});
+
+describe('unknown sends', () => {
+  it('are counted by what settled them', () => {
+    const bubbles = [
+      ...(['echo', 'read-back', 'late-answer'] as const).map((settledBy) => ({ settledBy })),
+      { resentAt: [500], settledBy: 'answer' },
+      { state: 'failed', failure: 'GATEWAY_OUTCOME_UNKNOWN' },
+    ].map((of, index) => ({ ...(CLEAN.bubbles[index] ?? bubble('', { place: 0 })), wasUnknown: true, ...of }));
+
+    expect(checkHistory({ ...CLEAN, bubbles }).settledBy).toEqual({
+      echo: 1,
+      'read-back': 1,
+      'late-answer': 1,
+      resend: 1,
+      'hand-over': 1,
+      'another-reason': 0,
+    });
+  });
+});
+
 describe('something is without cause when', () => {
+  it('a conversation is left to somebody who answered it elsewhere', () => {
+    expect(kindsIn(changed('conversations', 2, { handoffs: ['answered-elsewhere'] }))).toEqual(['without-cause']);
+  });
+
   it('nobody asked it', () => {
     const made = { channel: 'bakery', phone: 'ana', text: 'q-000009', at: 9_300 };
 

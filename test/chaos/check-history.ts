@@ -1,45 +1,17 @@
-import type {
-  HandedToPerson,
-  History,
-  HistoryChannel,
-  Question,
-  Received,
-  StoredBubble,
-  StoredMessage,
-  Takeover,
-} from './history.ts';
+import type { HandedToPerson, History, Question, StoredBubble, StoredMessage, Takeover } from './history.ts';
+import { decidedTwice } from './check-decisions.ts';
+import { forgotten } from './check-forgotten.ts';
+import { copiesAllowed, countSettlers, countUnsettled, unknownWithoutReason } from './check-sends.ts';
+import type { Settler, Unsettled } from './check-sends.ts';
 import { questionIdsIn } from './load.ts';
-
-/** The ways in which the promise can be broken. */
-export const VIOLATION_KINDS = [
-  'lost',
-  'doubled',
-  'out-of-order',
-  'mixed',
-  'said-after-takeover',
-  'without-cause',
-] as const;
-export type ViolationKind = (typeof VIOLATION_KINDS)[number];
-
-export interface Violation {
-  readonly kind: ViolationKind;
-  /** With the ids that one needs to look further. */
-  readonly detail: string;
-}
-
-/** Sends of which the gateway gave no sign, in the channels that get no echo: promised to be counted, not to be avoided. */
-export interface Unsettled {
-  /** Said once more by the channel's policy, and how many of those the customer then had twice. */
-  readonly resent: number;
-  readonly secondCopies: number;
-  /** Given to a person by the channel's policy, and how many of those the customer had all the same. */
-  readonly handedOver: number;
-  readonly handedOverYetReceived: number;
-}
+import { GIVEN_UP_STATES, nameOf, nameOfBubble, SENT_STATES, Story } from './story.ts';
+import type { Told } from './story.ts';
+import type { Violation } from './violation.ts';
 
 export interface Verdict {
   readonly violations: readonly Violation[];
   readonly unsettled: Unsettled;
+  readonly settledBy: Readonly<Record<Settler, number>>;
   /** What each accepted message ended in. */
   readonly ends: Readonly<Record<'reply' | 'human' | 'recorded', number>>;
 }
@@ -54,8 +26,12 @@ export function checkHistory(history: History): Verdict {
       ...outOfOrder(story),
       ...mixedOrWithoutCause(story),
       ...saidAfterTakeover(story),
+      ...decidedTwice(history),
+      ...forgotten(history),
+      ...unknownWithoutReason(story),
     ],
     unsettled: countUnsettled(story),
+    settledBy: countSettlers(story),
     ends: countEnds(story),
   };
 }
@@ -71,71 +47,8 @@ export function heardAt(history: History): ReadonlyMap<string, number> {
   return heard;
 }
 
-/** A bubble, and its copies on the customer's phone: places in the order of everything that the gateway received. */
-interface Told {
-  readonly bubble: StoredBubble;
-  readonly copies: number[];
-}
-
-const SENT_STATES = ['sent', 'delivered', 'read'];
-/** What a bubble may end in without having been said: each is recorded, and a person can see it. */
-const GIVEN_UP_STATES = ['failed', 'dropped'];
-
-/** A history with its parts joined. */
-class Story {
-  readonly history: History;
-  readonly channelOf: (conversationId: string) => HistoryChannel | undefined;
-  readonly questions: ReadonlyMap<string, Question>;
-  readonly messages: ReadonlyMap<string, readonly StoredMessage[]>;
-  readonly told: readonly Told[];
-  readonly toldOfTurn: ReadonlyMap<string, readonly Told[]>;
-  /** What reached a phone and is no bubble of that customer's. */
-  readonly strange: readonly Received[];
-
-  constructor(history: History) {
-    this.history = history;
-    const channels = new Map(history.channels.map((channel) => [channel.name, channel]));
-    const conversations = new Map(history.conversations.map((it) => [it.id, channels.get(it.channel)]));
-    this.channelOf = (id) => conversations.get(id);
-    this.questions = new Map(history.questions.map((question) => [question.id, question]));
-    this.messages = Map.groupBy(history.messages, (message) => message.questionId);
-    this.told = history.bubbles
-      .toSorted((left, right) => left.place - right.place)
-      .map((bubble) => ({ bubble, copies: [] }));
-    this.toldOfTurn = Map.groupBy(this.told, ({ bubble }) => bubble.turnId);
-    this.strange = this.#match();
-  }
-
-  /**
-   * Finds the bubble of each message that was received. The model's replies say what they answer, so their words are
-   * unique; of the bot's own phrases the first copy belongs to the first bubble with these words, and so on.
-   */
-  #match(): readonly Received[] {
-    const waiting = Map.groupBy(this.told, ({ bubble }) => `${bubble.conversationId} ${bubble.text}`);
-    const conversations = this.#conversationsOfPeople();
-    return this.history.received.filter((message, index) => {
-      const ids = conversations.get(`${message.channel} ${message.phone}`) ?? new Set();
-      const same = [...ids].flatMap((id) => waiting.get(`${id} ${message.text}`) ?? []);
-      const told = same.find(({ copies }) => copies.length === 0) ?? same.at(-1);
-      told?.copies.push(index);
-      return told === undefined;
-    });
-  }
-
-  #conversationsOfPeople(): ReadonlyMap<string, ReadonlySet<string>> {
-    const found = new Map<string, Set<string>>();
-    for (const message of this.history.messages) {
-      const question = this.questions.get(message.questionId);
-      if (question === undefined) continue;
-      const key = `${question.channel} ${question.phone}`;
-      found.set(key, (found.get(key) ?? new Set()).add(message.conversationId));
-    }
-    return found;
-  }
-}
-
 function* lost(story: Story): Generator<Violation> {
-  const handoffs = new Set(story.history.conversations.filter((it) => it.hasHandoff).map((it) => it.id));
+  const handoffs = new Set(story.history.conversations.filter((it) => it.handoffs.length > 0).map((it) => it.id));
   for (const question of story.history.questions) {
     if (question.acceptedAt === undefined) continue;
     const [message] = story.messages.get(question.id) ?? [];
@@ -190,12 +103,6 @@ function* doubled(story: Story): Generator<Violation> {
       yield { kind: 'doubled', detail: `${questionId} was answered by the turns ${[...turns].join(' and ')}` };
     }
   }
-}
-
-/** Only where nothing else can be known does a channel say something once more, and only if it wants to. */
-function copiesAllowed(story: Story, bubble: StoredBubble): number {
-  const channel = story.channelOf(bubble.conversationId);
-  return channel !== undefined && !channel.hasEcho && channel.onUnknown === 'resend' ? bubble.resends : 0;
 }
 
 function turnsThatAnswered(story: Story): ReadonlyMap<string, ReadonlySet<string>> {
@@ -299,7 +206,17 @@ function* mixedOrWithoutCause(story: Story): Generator<Violation> {
       yield { kind: 'mixed', detail: `conversation ${conversationId} is that of ${[...people].join(' and ')}` };
     }
   }
+  for (const { id, handoffs } of story.history.conversations) {
+    if (!handoffs.includes(ELSEWHERE)) continue;
+    yield {
+      kind: 'without-cause',
+      detail: `conversation ${id} was left to somebody who had answered it, and nobody had`,
+    };
+  }
 }
+
+/** What only somebody with the company's phone can have caused, whom no run has. */
+const ELSEWHERE = 'answered-elsewhere';
 
 function isAnothers(question: Question | undefined, who: { channel: string; phone: string }): boolean {
   return question !== undefined && (question.channel !== who.channel || question.phone !== who.phone);
@@ -312,10 +229,19 @@ function* saidAfterTakeover(story: Story): Generator<Violation> {
   for (const told of story.told) {
     const { conversationId } = told.bubble;
     const why =
+      decidedBefore(story, told, changes.get(conversationId) ?? []) ??
       setOutAfterwards(told, changes.get(conversationId) ?? []) ??
       arrivedAfterwards(story, told, takeovers.get(conversationId) ?? []);
     if (why !== undefined) yield { kind: 'said-after-takeover', detail: `${nameOfBubble(told.bubble)} ${why}` };
   }
+}
+
+/** What it was decided in is the epoch of its turn, whatever the bubble itself says. */
+function decidedBefore(story: Story, { bubble, copies }: Told, changes: readonly HandedToPerson[]): string | undefined {
+  const turn = story.history.turns.find(({ id }) => id === bubble.turnId);
+  const broken = changes.find(({ epoch, at }) => turn !== undefined && turn.epoch < epoch && bubble.createdAt > at);
+  if (broken === undefined || copies.length === 0) return undefined;
+  return `was decided before a person owned it, and committed ${(bubble.createdAt - broken.at).toFixed(1)} ms after`;
 }
 
 function setOutAfterwards({ bubble, copies }: Told, changes: readonly HandedToPerson[]): string | undefined {
@@ -335,35 +261,10 @@ function arrivedAfterwards(story: Story, { bubble, copies }: Told, takeovers: re
   return `arrived ${Math.round(at - broken.confirmedAt)} ms after its takeover was confirmed`;
 }
 
-function countUnsettled(story: Story): Unsettled {
-  const blind = story.told.filter(({ bubble }) => {
-    const channel = story.channelOf(bubble.conversationId);
-    return channel?.hasEcho === false && bubble.wasUnknown;
-  });
-  const resent = blind.filter(({ bubble }) => bubble.resends > 0);
-  const handedOver = blind.filter(({ bubble }) => bubble.resends === 0 && GIVEN_UP_STATES.includes(bubble.state));
-  return {
-    resent: resent.length,
-    secondCopies: resent.reduce((total, { copies }) => total + Math.max(0, copies.length - 1), 0),
-    handedOver: handedOver.length,
-    handedOverYetReceived: handedOver.filter(({ copies }) => copies.length > 0).length,
-  };
-}
-
 function countEnds(story: Story): Verdict['ends'] {
   const ends = { reply: 0, human: 0, recorded: 0 };
   for (const { settled } of story.history.messages) {
     if (settled?.kind === 'reply' || settled?.kind === 'human' || settled?.kind === 'recorded') ends[settled.kind] += 1;
   }
   return ends;
-}
-
-function nameOf(question: Question, message: StoredMessage | undefined): string {
-  const stored = message === undefined ? '' : `, message ${message.id}, conversation ${message.conversationId}`;
-  return `${question.id} (${question.channel} ${question.phone}${stored})`;
-}
-
-function nameOfBubble({ id, conversationId, turnId, state, failure }: StoredBubble): string {
-  const why = failure === undefined ? '' : ` (${failure})`;
-  return `bubble ${id} [${state}${why}, turn ${turnId}, conversation ${conversationId}]`;
 }

@@ -10,12 +10,13 @@ describe('the schedule of faults', () => {
     expect(planFaults({ ...options, seed: 7 })).not.toEqual(planFaults({ ...options, seed: 8 }));
   });
 
-  it('has every kind of fault, and ten kills of workers', () => {
+  it('has every kind of fault, ten kills of workers, and two workers that freeze', () => {
     for (const seed of SEEDS) {
       const kinds = planFaults({ ...options, seed }).map((fault) => fault.kind);
 
       expect(new Set(kinds)).toEqual(new Set(FAULT_KINDS));
       expect(kinds.filter((kind) => kind === 'worker-killed')).toHaveLength(10);
+      expect(kinds.filter((kind) => kind === 'worker-frozen')).toHaveLength(2);
     }
   });
 
@@ -45,15 +46,17 @@ describe('the schedule of faults', () => {
   it('kills no worker that is frozen: it has to wake up', () => {
     for (const seed of SEEDS) {
       const faults = planFaults({ ...options, seed });
-      const frozen = faults.find((fault) => fault.kind === 'worker-frozen');
-      const killed = faults.filter(
-        (fault) =>
-          fault.kind === 'worker-killed' &&
-          frozen !== undefined &&
-          fault.victim === frozen.victim &&
-          fault.atMs >= frozen.atMs &&
-          fault.atMs <= frozen.atMs + frozen.forMs,
-      );
+      const killed = faults
+        .filter((fault) => fault.kind === 'worker-frozen')
+        .flatMap(({ victim, atMs, forMs }) =>
+          faults.filter(
+            (fault) =>
+              fault.kind === 'worker-killed' &&
+              fault.victim === victim &&
+              fault.atMs >= atMs &&
+              fault.atMs <= atMs + forMs,
+          ),
+        );
 
       expect(killed).toEqual([]);
     }

@@ -25,6 +25,8 @@ export interface Fault {
   readonly forMs: number;
   /** Which of the workers; of faults of one worker only. */
   readonly victim: number | undefined;
+  /** Whether it ends as soon as somebody else does what its victim was doing. It then lasts `forMs` at the most. */
+  readonly endsWhenReplaced: boolean;
 }
 
 export interface ScheduleOptions {
@@ -34,7 +36,7 @@ export interface ScheduleOptions {
 }
 
 /** How long each lasts. A frozen worker sleeps through its lease of 5 s, and others answer meanwhile. */
-const LASTS_MS: Readonly<Record<Exclude<FaultKind, 'worker-killed'>, number>> = {
+export const LASTS_MS: Readonly<Record<Exclude<FaultKind, 'worker-killed'>, number>> = {
   'worker-frozen': 12_000,
   'service-killed': 0,
   'redis-flushed': 0,
@@ -55,16 +57,24 @@ const CALM_MS = 5_000;
 /** The least distance between the end of one fault and the beginning of the next, kills of workers aside. */
 const GAP_MS_MIN = 250;
 
-const ONCE_EACH = Object.entries(LASTS_MS).map(([kind, forMs]) => ({ kind: kind as FaultKind, forMs }));
-const BUSY_MS = ONCE_EACH.reduce((total, { forMs }) => total + forMs, 0);
+/**
+ * Every fault but the kills of workers. One worker is frozen until long after somebody else has done its work, another one
+ * wakes up while somebody else is doing it: that comes last, when nobody is killed any more, because both have to live.
+ */
+const IN_ANY_ORDER = Object.entries(LASTS_MS).map(([kind, forMs]) => {
+  return { kind: kind as FaultKind, forMs, endsWhenReplaced: false };
+});
+const LAST = { kind: 'worker-frozen', forMs: LASTS_MS['worker-frozen'], endsWhenReplaced: true } as const;
+const SINGLES: readonly Pick<Fault, 'kind' | 'forMs' | 'endsWhenReplaced'>[] = [...IN_ANY_ORDER, LAST];
+const BUSY_MS = SINGLES.reduce((total, { forMs }) => total + forMs, 0);
 
 /** A load that is shorter than this cannot hold every fault. */
-export const LOAD_MS_MIN = 2 * CALM_MS + BUSY_MS + ONCE_EACH.length * GAP_MS_MIN;
+export const LOAD_MS_MIN = 2 * CALM_MS + BUSY_MS + SINGLES.length * GAP_MS_MIN;
 
 /**
  * What happens when, as a pure function of the seed.
  *
- * Workers are killed every 2.5 s, ten times. Every other fault happens once, in an order of its own, one after the other
+ * Workers are killed every 2.5 s, ten times. Every other fault happens once, a frozen worker twice, in an order of its own, one after the other
  * and on top of the kills.
  *
  * @throws {RangeError} when the load is too short for all of them.
@@ -76,20 +86,24 @@ export function planFaults({ seed, loadMs, workers }: ScheduleOptions): readonly
     );
   }
   const random = randomFrom(seed, 'faults');
-  const gapMs = (loadMs - 2 * CALM_MS - BUSY_MS) / ONCE_EACH.length;
+  const gapMs = (loadMs - 2 * CALM_MS - BUSY_MS) / SINGLES.length;
   let freeFromMs = CALM_MS;
-  const singles = random.shuffled(ONCE_EACH).map(({ kind, forMs }) => {
+  const singles = [...random.shuffled(IN_ANY_ORDER), LAST].map(({ kind, forMs, endsWhenReplaced }) => {
     const atMs = Math.round(freeFromMs + random.next() * (gapMs - GAP_MS_MIN));
     freeFromMs += gapMs + forMs;
-    return { kind, atMs, forMs, victim: kind === 'worker-frozen' ? random.below(workers) : undefined };
+    const victim = kind === 'worker-frozen' ? random.below(workers) : undefined;
+    return { kind, atMs, forMs, victim, endsWhenReplaced };
   });
   const firstKillMs = CALM_MS + random.below(KILL_EVERY_MS);
   const kills = Array.from({ length: WORKER_KILLS }, (_, index) => {
     const atMs = firstKillMs + index * KILL_EVERY_MS;
     // A frozen worker that is killed never wakes up, and its waking up is the point.
-    const frozen = singles.find((it) => it.kind === 'worker-frozen' && isDuring(it, atMs))?.victim;
-    const others = Array.from({ length: workers }, (_, worker) => worker).filter((worker) => worker !== frozen);
-    return { kind: 'worker-killed', atMs, forMs: 0, victim: others[random.below(others.length)] } as const;
+    const frozen = singles
+      .filter((it) => it.kind === 'worker-frozen' && isDuring(it, atMs))
+      .map(({ victim }) => victim);
+    const others = Array.from({ length: workers }, (_, worker) => worker).filter((worker) => !frozen.includes(worker));
+    const victim = others[random.below(others.length)];
+    return { kind: 'worker-killed', atMs, forMs: 0, victim, endsWhenReplaced: false } as const;
   });
   return [...singles, ...kills].toSorted((left, right) => left.atMs - right.atMs);
 }

@@ -7,6 +7,8 @@ export interface HistoryChannel {
   readonly name: string;
   /** Whether the gateway repeats what it was given, so that every send can be known. */
   readonly hasEcho: boolean;
+  /** Whether what was said can be looked up at the gateway, which is the other way to know. */
+  readonly hasLogin: boolean;
   /** Otherwise: what the channel wants done about a send of which nothing is known. */
   readonly onUnknown: 'hand-over' | 'resend';
 }
@@ -41,8 +43,8 @@ export interface StoredMessage {
 export interface StoredConversation {
   readonly id: string;
   readonly channel: string;
-  /** Whether a person was ever called or came. */
-  readonly hasHandoff: boolean;
+  /** Why a person was called or came, each time. */
+  readonly handoffs: readonly string[];
 }
 
 /** A conversation became a person's. Seen while it was locked, so what else locks it came wholly before or after. */
@@ -57,6 +59,58 @@ export interface StoredTurn {
   readonly id: string;
   readonly conversationId: string;
   readonly startedAt: number;
+  /** The owner's epoch that it was decided in. */
+  readonly epoch: number;
+  /** Of the lease it was decided under, and of the newest lease of its conversation when it was committed. */
+  readonly fence: number;
+  readonly newestFence: number;
+}
+
+/** Somebody was given the right to decide for a conversation. */
+export interface StoredLease {
+  readonly conversationId: string;
+  readonly fence: number;
+  /** The process, by a name that it has for as long as it lives. */
+  readonly holder: string;
+  readonly beganAt: number;
+  /** When its holder gave it back; undefined when nobody did. */
+  readonly endedAt: number | undefined;
+  /** Whether it was given although somebody else had one that had not run out. */
+  readonly wasHeld: boolean;
+}
+
+/** The model was asked for a draft. */
+export interface AskedDraft {
+  /** Which worker asked. */
+  readonly worker: string;
+  readonly questionIds: readonly string[];
+  readonly beganAt: number;
+  /** When the answer was given or the line was closed; undefined when neither has happened. */
+  readonly endedAt: number | undefined;
+}
+
+/** Somebody whom the last net of the product caught: everything before it had forgotten them. */
+export interface Stranded {
+  readonly conversationId: string;
+  readonly stuck: string;
+  readonly repair: string;
+  readonly at: number;
+}
+
+/** A worker was there, from when it was ready until it ended. */
+export interface Life {
+  readonly worker: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What was done to somebody, for as long as it lasted. */
+export interface Disturbance {
+  readonly what: 'worker-killed' | 'worker-frozen' | 'database-away';
+  /** Of a worker's. */
+  readonly worker: string | undefined;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** One bubble on its way out. */
@@ -73,7 +127,10 @@ export interface StoredBubble {
   /** What is recorded about a bubble that was not sent. */
   readonly failure: string | undefined;
   readonly wasUnknown: boolean;
-  readonly resends: number;
+  /** What told in the end that it was sent. */
+  readonly settledBy: string | undefined;
+  /** When the channel's policy had it said once more. */
+  readonly resentAt: readonly number[];
   readonly createdAt: number;
   /** When the last attempt began. */
   readonly sendingSince: number | undefined;
@@ -104,6 +161,11 @@ export interface History {
   readonly turns: readonly StoredTurn[];
   readonly bubbles: readonly StoredBubble[];
   readonly handedToPerson: readonly HandedToPerson[];
+  readonly leases: readonly StoredLease[];
+  readonly stranded: readonly Stranded[];
+  readonly drafts: readonly AskedDraft[];
+  readonly disturbances: readonly Disturbance[];
+  readonly lives: readonly Life[];
   /** In the order in which they came. */
   readonly received: readonly Received[];
   readonly takeovers: readonly Takeover[];

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Program } from '../../bench/program.ts';
 import { monotonicMs, pause, systemClock } from '../../src/platform/time.ts';
 import type { Fault, FaultKind } from './fault-schedule.ts';
+import type { KeptProcess } from './kept-process.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Servers } from './servers.ts';
 
@@ -10,7 +11,12 @@ export interface Targets {
   readonly servers: Servers;
   readonly pipeline: Pick<Pipeline, 'service' | 'workers'>;
   readonly standIns: Program;
+  /** The answers to what these people were sent got lost. */
+  readonly onDropped: (people: readonly Person[]) => void;
 }
+
+const People = z.array(z.object({ channel: z.string(), phone: z.string() }));
+export type Person = z.infer<typeof People>[number];
 
 /** A fault that happened. Times since 1970. */
 export interface Injected {
@@ -36,7 +42,8 @@ export async function injectAll(targets: Targets, faults: readonly Fault[]): Pro
   );
 }
 
-async function inject({ servers, pipeline, standIns }: Targets, { kind, victim, forMs }: Fault): Promise<void> {
+async function inject(targets: Targets, { kind, victim, forMs, endsWhenReplaced }: Fault): Promise<void> {
+  const { servers, pipeline, standIns } = targets;
   const worker = pipeline.workers[victim ?? -1];
   const breakModel = (mode: string): Promise<unknown> => standIns.ask('breakModel', { mode }, z.unknown());
   switch (kind) {
@@ -44,9 +51,7 @@ async function inject({ servers, pipeline, standIns }: Targets, { kind, victim, 
       worker?.kill();
       return;
     case 'worker-frozen':
-      worker?.freeze();
-      await pause(forMs);
-      worker?.thaw();
+      if (worker !== undefined) await freeze(standIns, worker, { forMs, endsWhenReplaced });
       return;
     case 'service-killed':
       pipeline.service.kill();
@@ -73,9 +78,9 @@ async function inject({ servers, pipeline, standIns }: Targets, { kind, victim, 
       servers.thawPostgres();
       return;
     case 'gateway-drops-the-line':
-      await standIns.ask('breakGateways', { dropped: DROPPED_LINES }, z.unknown());
+      await standIns.ask('breakGateways', { times: DROPPED_LINES }, z.unknown());
       await pause(forMs);
-      await standIns.ask('breakGateways', { dropped: 0 }, z.unknown());
+      targets.onDropped(await standIns.ask('breakGateways', { times: 0 }, People));
       return;
     case 'model-throttles':
       await breakModel('429');
@@ -93,4 +98,23 @@ async function inject({ servers, pipeline, standIns }: Targets, { kind, victim, 
       await breakModel('none');
       return;
   }
+}
+
+/** Who decides nothing for so long is frozen while it does nothing. */
+const DECIDES_WITHIN_MS = 3_000;
+
+/** Freezes a worker while it decides something, until the fault is over or another worker decides the same. */
+async function freeze(
+  standIns: Program,
+  worker: KeptProcess,
+  { forMs, endsWhenReplaced }: Pick<Fault, 'forMs' | 'endsWhenReplaced'>,
+): Promise<void> {
+  const endsAt = monotonicMs() + forMs;
+  const wait = { worker: worker.name, withinMs: DECIDES_WITHIN_MS };
+  await standIns.ask('untilAsked', wait, z.boolean());
+  worker.freeze();
+  const withinMs = endsAt - monotonicMs();
+  if (endsWhenReplaced) await standIns.ask('untilReplaced', { ...wait, withinMs }, z.boolean());
+  else await pause(withinMs);
+  worker.thaw();
 }

@@ -7,6 +7,8 @@ import { NODE_FLAGS } from '../../local/node-flags.ts';
 import { waitUntilGone } from '../../local/processes.ts';
 import { systemClock } from '../../src/platform/time.ts';
 import { until } from '../support/until.ts';
+import type { Life } from './history.ts';
+import { signalTree } from './process-tree.ts';
 
 export interface KeptProcessOptions {
   readonly name: string;
@@ -33,6 +35,7 @@ export class KeptProcess {
   /** Starts that came to nothing, as without a database, and were repeated. */
   failedStarts = 0;
   readonly #spawnedAt: number[] = [];
+  readonly #endedAt: number[] = [];
   readonly #options: KeptProcessOptions;
   readonly #logFile: string;
   #child: ChildProcess;
@@ -60,16 +63,33 @@ export class KeptProcess {
 
   /** How long each start took that came to its end. On a busy machine that is most of what a kill costs. */
   startsMs(): readonly number[] {
-    const lines = fs.readFileSync(this.#logFile, 'utf8').split('\n');
-    const readyAt = lines.flatMap((line) => {
+    return this.#starts().map(({ spawnedAt, readyAt }) => readyAt - spawnedAt);
+  }
+
+  /** When it was there, each time from when it was ready. */
+  lives(): readonly Life[] {
+    return this.#starts().map(({ readyAt }) => {
+      const to = this.#endedAt.find((at) => at > readyAt) ?? Infinity;
+      return { worker: this.name, from: readyAt, to };
+    });
+  }
+
+  #starts(): readonly { spawnedAt: number; readyAt: number }[] {
+    const readyAt = this.#logLines().flatMap((line) => {
       const [, time] = /"time":"([^"]+)"/.exec(line) ?? [];
       return line.includes(STARTED) && time !== undefined ? [Date.parse(time)] : [];
     });
     return this.#spawnedAt.flatMap((spawnedAt, index) => {
       const until = this.#spawnedAt[index + 1] ?? Infinity;
       const ready = readyAt.find((at) => at >= spawnedAt && at < until);
-      return ready === undefined ? [] : [ready - spawnedAt];
+      return ready === undefined ? [] : [{ spawnedAt, readyAt: ready }];
     });
+  }
+
+  /** What it has logged about an event, all of its lives together. */
+  logged(event: string): readonly unknown[] {
+    const lines = this.#logLines().filter((line) => line.includes(`"event":"${event}"`) && line.endsWith('}'));
+    return lines.map((line) => JSON.parse(line) as unknown);
   }
 
   /** `kill -9`. Another one is started. */
@@ -77,12 +97,13 @@ export class KeptProcess {
     this.#child.kill('SIGKILL');
   }
 
+  /** It stands still, and whatever it has started. */
   freeze(): void {
-    this.#child.kill('SIGSTOP');
+    signalTree(this.#child.pid, 'SIGSTOP');
   }
 
   thaw(): void {
-    this.#child.kill('SIGCONT');
+    signalTree(this.#child.pid, 'SIGCONT');
   }
 
   /** Safe to repeat. */
@@ -92,10 +113,14 @@ export class KeptProcess {
     const child = this.#child;
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
     const gone = once(child, 'exit');
-    child.kill('SIGCONT');
+    this.thaw();
     child.kill('SIGTERM');
     if (!(await waitUntilGone(child.pid, END_WITHIN_MS))) child.kill('SIGKILL');
     await gone;
+  }
+
+  #logLines(): readonly string[] {
+    return fs.readFileSync(this.#logFile, 'utf8').split('\n');
   }
 
   #spawn(): ChildProcess {
@@ -115,6 +140,7 @@ export class KeptProcess {
     fs.closeSync(log);
     this.#spawnedAt.push(systemClock.now().getTime());
     child.once('exit', (code, signal) => {
+      this.#endedAt.push(systemClock.now().getTime());
       if (this.#isStopping) return;
       if (signal !== 'SIGKILL') {
         if (fs.readFileSync(this.#logFile).subarray(logged).includes(STARTED)) {

@@ -66,7 +66,8 @@ const QUESTIONS = [
   'tem opção sem glúten?',
 ] as const;
 const FRAGMENTS = ['oi', 'então', 'é sobre o pedido de ontem', 'e outra coisa', 'aliás'] as const;
-const WISH = 'quero falar com um atendente, por favor';
+/** Words after which only a person will do. */
+export const WISH = 'quero falar com um atendente, por favor';
 
 /**
  * Who writes what and when, as a pure function of the seed.

@@ -9,17 +9,20 @@ import { CHANNELS } from './pipeline.ts';
 import { Product } from './product.ts';
 import { readCommit, recordOf } from './record.ts';
 import { printRun, problemsOf } from './report.ts';
-import { runPipeline, WORKERS } from './run.ts';
+import { QUIET_WITHIN_MS, runPipeline, WORKERS } from './run.ts';
 
 /**
- * `npm run chaos [-- --messages N --seed S --rate R --short --naive --record file.json --keep --calm]`: the whole product
+ * `npm run chaos [-- --messages N --seed S --rate R --short --naive --record file.json --keep --calm --sabotaged]`: the whole product
  * under load while everything around it fails, and the check of what came of it. 0: every promise was kept.
  *
  * `--short` takes under three minutes; `--naive` puts the naive pipeline through the same afterwards; `--keep` leaves the
- * logs and the history; `--calm` leaves the faults out.
+ * logs and the history; `--calm` leaves the faults out; `--sabotaged` is for a product that was broken on purpose: it is
+ * not waited for as long as usual, and its logs are not kept.
  */
 const LONG = { messages: '10000', rate: '60' };
-const SHORT = { messages: '1600', rate: '20' };
+const SHORT = { messages: '1600', rate: '19' };
+/** What is open then has no end, and the check says so. */
+const SABOTAGED_QUIET_WITHIN_MS = 15_000;
 /** The exit codes of sysexits.h. */
 const EXIT_USAGE = 64;
 const EXIT_UNAVAILABLE = 69;
@@ -34,6 +37,7 @@ const { values: options } = parseArgs({
     record: { type: 'string' },
     keep: { type: 'boolean', default: false },
     calm: { type: 'boolean', default: false },
+    sabotaged: { type: 'boolean', default: false },
   },
 });
 
@@ -68,11 +72,15 @@ function plannedFaults(): ReturnType<typeof planFaults> {
     process.exit(EXIT_USAGE);
   }
 }
-const plan = { load, faults: plannedFaults() };
+const quietWithinMs = options.sabotaged ? SABOTAGED_QUIET_WITHIN_MS : QUIET_WITHIN_MS;
+const plan = { load, faults: plannedFaults(), quietWithinMs };
 
 console.log(describeMachine({ postgres: 'from npm', redis }));
 console.log(`seed ${seed}: ${messages} messages, ${perSecond} a second, ${plan.faults.length} faults`);
-const run = await runPipeline((parts) => Product.start(parts), plan, { keepsFolder: options.keep });
+const run = await runPipeline((parts) => Product.start(parts), plan, {
+  keepsFolder: options.keep,
+  isExpectedToFail: options.sabotaged,
+});
 printRun('The product', run, { hasTimes: true });
 const naive = options.naive
   ? await runPipeline((parts) => Naive.start(parts), plan, { isExpectedToFail: true })

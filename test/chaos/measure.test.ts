@@ -4,7 +4,7 @@ import { measure } from './measure.ts';
 
 /** Ana is answered half a second after her message was accepted, Bia four seconds after hers. */
 const HISTORY: History = {
-  channels: [{ name: 'bakery', hasEcho: true, onUnknown: 'resend' }],
+  channels: [{ name: 'bakery', hasEcho: true, hasLogin: false, onUnknown: 'resend' }],
   questions: [
     { id: 'q-000001', channel: 'bakery', phone: 'ana', saidAt: 1_000, acceptedAt: 1_000 },
     { id: 'q-000002', channel: 'bakery', phone: 'bia', saidAt: 1_000, acceptedAt: 1_000 },
@@ -14,11 +14,11 @@ const HISTORY: History = {
     messageOf('q-000002', { conversationId: 'bia', turnId: 'turn-2', settledAt: 4_500 }),
   ],
   conversations: ['ana', 'bia'].map((id) => {
-    return { id, channel: 'bakery', hasHandoff: false };
+    return { id, channel: 'bakery', handoffs: [] };
   }),
   turns: [
-    { id: 'turn-1', conversationId: 'ana', startedAt: 1_100 },
-    { id: 'turn-2', conversationId: 'bia', startedAt: 4_000 },
+    { id: 'turn-1', conversationId: 'ana', startedAt: 1_100, epoch: 0, fence: 1, newestFence: 1 },
+    { id: 'turn-2', conversationId: 'bia', startedAt: 4_000, epoch: 0, fence: 1, newestFence: 1 },
   ],
   bubbles: [
     bubbleOf('turn-1', { conversationId: 'ana', text: 'q-000001', createdAt: 1_400, sendingSince: 1_450 }),
@@ -30,6 +30,11 @@ const HISTORY: History = {
   ],
   handedToPerson: [],
   takeovers: [],
+  lives: [],
+  leases: [],
+  drafts: [],
+  stranded: [],
+  disturbances: [],
 };
 
 function messageOf(questionId: string, of: { conversationId: string; turnId: string; settledAt: number }) {
@@ -41,7 +46,7 @@ function bubbleOf(
   turnId: string,
   of: { conversationId: string; text: string; createdAt: number; sendingSince: number },
 ) {
-  const rest = { epoch: 0, state: 'sent', failure: undefined, wasUnknown: false, resends: 0 };
+  const rest = { epoch: 0, state: 'sent', failure: undefined, wasUnknown: false, settledBy: 'answer', resentAt: [] };
   return { ...of, ...rest, id: turnId, messageId: turnId, turnId, place: of.createdAt };
 }
 

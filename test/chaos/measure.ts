@@ -2,6 +2,7 @@ import { percentile } from '../../bench/report.ts';
 import { heardAt } from './check-history.ts';
 import type { History, StoredBubble } from './history.ts';
 import type { Injected } from './inject.ts';
+import { resumedAfterKills } from './resumed.ts';
 
 export interface Spread {
   readonly p50: number;
@@ -19,6 +20,8 @@ export interface Measured {
   readonly slowestDuring: Readonly<Record<string, number>>;
   /** From each kill of a worker to the end of the last message that was open then. */
   readonly afterWorkerKills: readonly number[];
+  /** From each kill of a worker to the moment at which somebody took up again what it had in hand, for each conversation. */
+  readonly resumedAfterKills: readonly number[];
   /** From each return of Redis to the end of the last message that was open then. */
   readonly afterRedisCameBack: readonly number[];
 }
@@ -45,6 +48,7 @@ export function measure(history: History, faults: readonly Injected[]): Measured
     slowest: sharesOf(slowest),
     slowestDuring: countDuring(slowest, faults),
     afterWorkerKills: ofKind('worker-killed').map((kill) => drainedAfter(history, kill.beganAt)),
+    resumedAfterKills: resumedAfterKills(history).map(({ afterMs }) => afterMs),
     afterRedisCameBack: ofKind('redis-flushed', 'redis-killed', 'redis-frozen').map((it) =>
       drainedAfter(history, it.endedAt),
     ),

@@ -1,16 +1,27 @@
 import { randomBytes } from 'node:crypto';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { z } from 'zod';
 import { freePort } from '../../local/ports.ts';
 import { pause, systemClock } from '../../src/platform/time.ts';
 import type { Takeover } from './history.ts';
 import { KeptProcess } from './kept-process.ts';
-import { CHANNELS, providerIdOf, TENANTS } from './pipeline.ts';
+import {
+  CHANNELS,
+  connectChannel,
+  ModelAddress,
+  newSecrets,
+  OpenGateway,
+  openOwnPool,
+  providerIdOf,
+  TENANTS,
+} from './pipeline.ts';
 import type { ChaosChannel, Mailbox, Pipeline, PipelineParts, Told } from './pipeline.ts';
-import { noteOwnerChanges, readProduct } from './read-product.ts';
+import { noteOwnersAndLeases, readProduct } from './read-product.ts';
 
 const Made = z.object({ id: z.string() });
-const Gateway = z.object({ url: z.string() });
+const StrandedLine = z
+  .object({ conversationId: z.string(), stuck: z.string(), repair: z.string(), time: z.iso.datetime() })
+  .transform(({ time, ...line }) => ({ ...line, at: Date.parse(time) }));
 const OwnerChanged = z.object({ epoch: z.int(), stillSending: z.string().optional() });
 
 /** As an operator would set it who wants answers within ten seconds also from a model that hangs. */
@@ -22,10 +33,16 @@ const SETTINGS = {
 };
 /** Five hundred customers here write like fifty thousand. */
 const NO_LIMITS = { contactPerMinute: 0, contactPerDay: 0, loopBreaker: 0 };
-const QUERY_WITHIN_MS = 4_000;
 const TAKEOVER_ATTEMPTS_MAX = 40;
 const TAKEOVER_RETRY_MS = 250;
 const API_WITHIN_MS = 10_000;
+
+interface Place {
+  readonly gateway: OpenGateway;
+  readonly connectionId: number;
+  readonly tenantId: string;
+  readonly standIns: PipelineParts['standIns'];
+}
 
 /** The product, as production runs it: a service and workers, each a process that is started again when it dies. */
 export class Product implements Pipeline {
@@ -54,13 +71,12 @@ export class Product implements Pipeline {
 
   static async start({ servers, standIns, workers: count }: PipelineParts): Promise<Product> {
     const adminKey = randomBytes(24).toString('hex');
-    const { url: model } = await standIns.ask('model', {}, Gateway);
+    const { url: model } = await standIns.ask('model', {}, ModelAddress);
     const environment = {
       DATABASE_URL: servers.databaseUrl,
       REDIS_URL: servers.redisUrl,
       MASTER_KEY: randomBytes(32).toString('base64'),
       ADMIN_API_KEY: adminKey,
-      GEMINI_API_KEY: 'a-key-of-the-stand-in',
       GEMINI_BASE_URL: model,
       HOST: '127.0.0.1',
       OUTBOUND_PRIVATE_HOSTS: '127.0.0.1',
@@ -70,26 +86,21 @@ export class Product implements Pipeline {
     const keep = async (name: string, file: string): Promise<{ kept: KeptProcess; port: string }> => {
       const port = String(await freePort());
       const logs = servers.folder;
-      return { port, kept: new KeptProcess({ name, file, logs, environment: { ...environment, PORT: port } }) };
+      // By its key the model knows who asks.
+      const own = { ...environment, GEMINI_API_KEY: name, PORT: port };
+      return { port, kept: new KeptProcess({ name, file, logs, environment: own }) };
     };
     const service = await keep('service', 'src/main.ts');
     const workers: KeptProcess[] = [];
     for (let number = 1; number <= count; number += 1) {
       workers.push((await keep(`worker-${number}`, 'workers/main.ts')).kept);
     }
-    const db = new Pool({
-      connectionString: servers.databaseUrl,
-      max: 4,
-      connectionTimeoutMillis: QUERY_WITHIN_MS,
-      query_timeout: QUERY_WITHIN_MS,
-    });
-    // Faults cut these lines, too. Whoever asks is told, and asks again.
-    db.on('error', () => undefined);
+    const db = openOwnPool(servers.databaseUrl);
     const url = `http://127.0.0.1:${service.port}`;
     const product = new Product({ service: service.kept, workers, db, url, adminKey });
     try {
       await Promise.all([service.kept, ...workers].map((it) => it.untilReady()));
-      await noteOwnerChanges(db);
+      await noteOwnersAndLeases(db);
       for (const tenant of TENANTS) await product.#open(tenant, standIns);
     } catch (error) {
       await product.close();
@@ -131,7 +142,8 @@ export class Product implements Pipeline {
 
   async tell(): Promise<Told> {
     const channels = CHANNELS.map(({ name }) => [this.#ids.get(name) ?? '', name] as const);
-    return await readProduct(this.#db, new Map(channels));
+    const stranded = this.workers.flatMap((worker) => worker.logged('promise.violated'));
+    return { ...(await readProduct(this.#db, new Map(channels))), stranded: z.array(StrandedLine).parse(stranded) };
   }
 
   async close(): Promise<void> {
@@ -140,34 +152,33 @@ export class Product implements Pipeline {
   }
 
   async #open(tenant: string, standIns: PipelineParts['standIns']): Promise<void> {
-    const { url: gateway } = await standIns.ask('gateway', { tenant }, Gateway);
+    const gateway = await standIns.ask('gateway', { tenant }, OpenGateway);
     const { id } = Made.parse(await this.#api('POST', '/api/v1/tenants', { slug: tenant, name: tenant }));
     this.#ids.set(tenant, id);
     await this.#api('PATCH', `/api/v1/tenants/${id}/settings`, NO_LIMITS);
-    for (const channel of CHANNELS.filter((it) => it.tenant === tenant)) {
-      await this.#connect(channel, { gateway, tenantId: id, standIns });
+    for (const [index, channel] of CHANNELS.filter((it) => it.tenant === tenant).entries()) {
+      // The gateway counts its connections in the order in which they are made.
+      await this.#connect(channel, { gateway, connectionId: index + 1, tenantId: id, standIns });
     }
   }
 
-  async #connect(
-    channel: ChaosChannel,
-    { gateway, tenantId, standIns }: { gateway: string; tenantId: string; standIns: PipelineParts['standIns'] },
-  ): Promise<void> {
-    const { name, tenant, shape, hasEcho, onUnknown } = channel;
-    const [secret, token] = [randomBytes(24).toString('hex'), randomBytes(16).toString('hex')];
+  async #connect(channel: ChaosChannel, { gateway, connectionId, tenantId, standIns }: Place): Promise<void> {
+    const { name, hasLogin, onUnknown } = channel;
+    const secrets = newSecrets();
+    const { url: baseUrl, email, password } = gateway;
+    const known = { profile: 'launcherbr', baseUrl, token: secrets.token };
     const { id } = Made.parse(
       await this.#api('POST', `/api/v1/tenants/${tenantId}/channels`, {
         name,
         kind: 'whaticket',
-        gateway: { profile: 'launcherbr', baseUrl: gateway, token },
-        webhook: { auth: 'hmac', secrets: [secret] },
+        gateway: hasLogin ? { ...known, email, password, connectionId } : known,
+        webhook: { auth: 'hmac', secrets: [secrets.secret] },
         onUnknown,
       }),
     );
     this.#ids.set(name, id);
     const url = `${this.#url}/webhooks/whaticket/${id}`;
-    this.mailboxes.set(name, { url, secret, shape });
-    await standIns.ask('connect', { tenant, channel: name, token, url, secret, shape, hasEcho }, z.unknown());
+    this.mailboxes.set(name, await connectChannel(standIns, channel, { ...secrets, url }));
   }
 
   async #placeOf(questionId: string): Promise<{ tenantId: string; conversationId: string } | undefined> {

@@ -2,17 +2,19 @@ import { execFileSync } from 'node:child_process';
 import os from 'node:os';
 import { z } from 'zod';
 import { systemClock } from '../../src/platform/time.ts';
-import { VIOLATION_KINDS } from './check-history.ts';
-import type { Violation, ViolationKind } from './check-history.ts';
+import { SETTLERS } from './check-sends.ts';
 import { FAULT_KINDS } from './fault-schedule.ts';
 import type { FaultKind } from './fault-schedule.ts';
 import { spreadOf } from './measure.ts';
 import type { Run } from './run.ts';
+import { VIOLATION_KINDS } from './violation.ts';
+import type { Violation, ViolationKind } from './violation.ts';
 
 /** The longest that 99 of 100 customers may wait, from the 2xx to the first word, faults and all. Milliseconds. */
 export const ANSWER_P99_MS_MAX = 10_000;
 
-const Counts = z.record(z.enum(VIOLATION_KINDS), z.int());
+/** A kind is absent from the record of a run that did not look for it. */
+export const Counts = z.partialRecord(z.enum(VIOLATION_KINDS), z.int());
 const Spread = z.object({ p50: z.number(), p99: z.number(), max: z.number() });
 
 /** What a run leaves behind, to be kept with the code that it ran. */
@@ -34,10 +36,14 @@ export const ChaosRecord = z.object({
     handedOver: z.int(),
     handedOverYetReceived: z.int(),
   }),
+  /** What settled the sends of which nothing was known for a while, in every channel. */
+  settledBy: z.partialRecord(z.enum(SETTLERS), z.int()).optional(),
   ends: z.object({ reply: z.int(), human: z.int(), recorded: z.int() }),
   answerMs: Spread,
   webhookMs: Spread,
   afterWorkerKillsMs: Spread,
+  /** From each kill of a worker until somebody took up again what it had in hand, and how often there was something. */
+  resumedAfterKillsMs: Spread.extend({ count: z.int() }).optional(),
   afterRedisCameBackMs: Spread,
   quietAfterMs: z.number(),
   /** Of the naive pipeline under the same load and the same faults; absent when it did not run. */
@@ -67,10 +73,12 @@ export function recordOf(options: RecordOptions, run: Run, naive: Run | undefine
     faults: countFaults(run),
     violations: countViolations(verdict.violations),
     unsettled: verdict.unsettled,
+    settledBy: verdict.settledBy,
     ends: verdict.ends,
     answerMs: { p50: measured.answer.p50, p99: measured.answer.p99, max: measured.answer.max },
     webhookMs: spreadOf(sent.webhookMs),
     afterWorkerKillsMs: spreadOf(measured.afterWorkerKills),
+    resumedAfterKillsMs: { ...spreadOf(measured.resumedAfterKills), count: measured.resumedAfterKills.length },
     afterRedisCameBackMs: spreadOf(measured.afterRedisCameBack),
     quietAfterMs: run.quietAfterMs,
     ...(naive === undefined ? {} : { naive: countViolations(naive.verdict.violations) }),

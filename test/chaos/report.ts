@@ -1,8 +1,8 @@
 import { milliseconds } from '../../bench/report.ts';
-import { VIOLATION_KINDS } from './check-history.ts';
 import { countFaults, countViolations, ANSWER_P99_MS_MAX } from './record.ts';
 import { spreadOf } from './measure.ts';
 import type { Run } from './run.ts';
+import { VIOLATION_KINDS } from './violation.ts';
 
 /** Violations that are written out; the rest is in the history. */
 const VIOLATIONS_SHOWN = 12;
@@ -49,6 +49,7 @@ export function printRun(title: string, run: Run, { hasTimes }: { hasTimes: bool
     ['unsettled, `resend`', `${resent} said again, ${secondCopies} of them read twice`],
     ['unsettled, `hand-over`', `${handedOver} given to a person, ${handedOverYetReceived} of them read all the same`],
   ]);
+  printRows([['unknown sends, settled by', listed(verdict.settledBy)]]);
   if (hasTimes) printTimes(run);
   for (const { kind, detail } of verdict.violations.slice(0, VIOLATIONS_SHOWN)) console.log(`  ${kind}: ${detail}`);
   if (run.folder !== undefined) console.log(`  logs and history: ${run.folder}`);
@@ -64,6 +65,10 @@ function printTimes({ measured, sent, startsMs }: Run): void {
     ['first 2xx → first word on the phone', spread(answer)],
     ['webhook → 2xx', spread(spreadOf(sent.webhookMs))],
     ['worker killed → its open messages settled', spread(spreadOf(measured.afterWorkerKills))],
+    [
+      `worker killed → its work taken up again (${measured.resumedAfterKills.length} times)`,
+      spread(spreadOf(measured.resumedAfterKills)),
+    ],
     ['Redis back → backlog settled', spread(spreadOf(measured.afterRedisCameBack))],
     ['a process started → ready', spread(spreadOf(startsMs))],
     ['the slowest 1 % waited for', shares.join(', ')],

@@ -5,8 +5,8 @@ import { Program } from '../../bench/program.ts';
 import { monotonicMs, pause } from '../../src/platform/time.ts';
 import { checkHistory } from './check-history.ts';
 import type { Verdict } from './check-history.ts';
-import type { Fault } from './fault-schedule.ts';
-import type { History, Received, Takeover } from './history.ts';
+import type { Fault, FaultKind } from './fault-schedule.ts';
+import type { Disturbance, History, Received, Takeover } from './history.ts';
 import { injectAll } from './inject.ts';
 import type { Injected } from './inject.ts';
 import type { Load, PlannedTakeover } from './load.ts';
@@ -19,16 +19,19 @@ import type { Sent } from './sender.ts';
 import { Servers } from './servers.ts';
 
 /** How long the product may take to settle everything once nobody writes any more. */
-const QUIET_WITHIN_MS = 120_000;
+export const QUIET_WITHIN_MS = 120_000;
 /** What looks quiet may be a moment between two steps. */
 const QUIET_FOR_MS = 2_000;
 const LOOK_EVERY_MS = 250;
+/** A wish for a person is never answered by the model; who waits for that waits no longer. */
+const ANSWERING_WITHIN_MS = 4_000;
 
 export const WORKERS = 3;
 
 export interface Plan {
   readonly load: Load;
   readonly faults: readonly Fault[];
+  readonly quietWithinMs: number;
 }
 
 export interface Run {
@@ -51,6 +54,14 @@ export interface Run {
   readonly folder: string | undefined;
 }
 
+const Drafts = z.array(
+  z.object({
+    worker: z.string(),
+    questionIds: z.array(z.string()),
+    beganAt: z.number(),
+    endedAt: z.number().optional(),
+  }),
+);
 const Heard = z.array(z.object({ channel: z.string(), phone: z.string(), text: z.string(), at: z.number() }));
 
 /** Sends the load through a pipeline while the faults happen, and holds what came of it against the promise. */
@@ -95,21 +106,28 @@ interface Stage {
   readonly pipeline: Pipeline;
 }
 
-async function put(stage: Stage, { load, faults: planned }: Plan): Promise<Omit<Run, 'folder'>> {
+async function put(stage: Stage, { load, faults: planned, quietWithinMs }: Plan): Promise<Omit<Run, 'folder'>> {
   const { pipeline, standIns, servers } = stage;
-  const sender = new Sender(load, pipeline.mailboxes);
-  const [sent, faults, takeovers] = await Promise.all([
-    sender.run(),
-    injectAll(stage, planned),
+  const sender = new Sender(load, pipeline.mailboxes, (questionId) =>
+    standIns.ask('untilAnswering', { questionId, withinMs: ANSWERING_WITHIN_MS }, z.boolean()),
+  );
+  const onDropped = sender.writesOn.bind(sender);
+  const [faults, takeovers] = await Promise.all([
+    injectAll({ ...stage, onDropped }, planned),
     takeOverAll(pipeline, load.takeovers),
+    sender.run(),
   ]);
+  const sent = await sender.finish();
   const endedAt = monotonicMs();
-  const isQuiet = await untilQuiet(pipeline);
+  const isQuiet = await untilQuiet(pipeline, quietWithinMs);
   const quietAfterMs = Math.round(monotonicMs() - endedAt);
   const received: readonly Received[] = await standIns.ask('received', {}, Heard);
+  const drafts = (await standIns.ask('drafts', {}, Drafts)).map(({ endedAt, ...draft }) => ({ ...draft, endedAt }));
   const { questions } = sent;
   const told = await pipeline.tell(received);
-  const history: History = { ...told, channels: CHANNELS, questions, received, takeovers };
+  const disturbances = disturbancesOf(faults, pipeline);
+  const lives = pipeline.workers.flatMap((worker) => worker.lives());
+  const history: History = { ...told, channels: CHANNELS, questions, received, takeovers, drafts, disturbances, lives };
   const processes = [pipeline.service, ...pipeline.workers];
   const account = { history, faults, sent };
   fs.writeFileSync(path.join(servers.folder, 'history.json'), JSON.stringify(account));
@@ -128,6 +146,24 @@ async function put(stage: Stage, { load, faults: planned }: Plan): Promise<Omit<
   };
 }
 
+/** What the faults did to whom. */
+function disturbancesOf(faults: readonly Injected[], { workers }: Pipeline): readonly Disturbance[] {
+  const during = (kinds: readonly FaultKind[], what: Disturbance['what']): readonly Disturbance[] =>
+    faults
+      .filter(({ kind }) => kinds.includes(kind))
+      .map(({ victim, beganAt, endedAt }) => ({
+        what,
+        worker: workers[victim ?? -1]?.name,
+        from: beganAt,
+        to: endedAt,
+      }));
+  return [
+    ...during(['worker-killed'], 'worker-killed'),
+    ...during(['worker-frozen'], 'worker-frozen'),
+    ...during(['postgres-frozen', 'postgres-restarted'], 'database-away'),
+  ];
+}
+
 async function takeOverAll(pipeline: Pipeline, planned: readonly PlannedTakeover[]): Promise<readonly Takeover[]> {
   const startedAt = monotonicMs();
   const taken = await Promise.all(
@@ -140,8 +176,8 @@ async function takeOverAll(pipeline: Pipeline, planned: readonly PlannedTakeover
 }
 
 /** @returns false when it did not come to rest in time: what is open then is lost, and the check says so. */
-async function untilQuiet(pipeline: Pipeline): Promise<boolean> {
-  const giveUpAt = monotonicMs() + QUIET_WITHIN_MS;
+async function untilQuiet(pipeline: Pipeline, withinMs: number): Promise<boolean> {
+  const giveUpAt = monotonicMs() + withinMs;
   let quietSince: number | undefined;
   while (monotonicMs() < giveUpAt) {
     quietSince = (await pipeline.isQuiet()) ? (quietSince ?? monotonicMs()) : undefined;

@@ -9,6 +9,7 @@ import { startEmbeddedPostgres } from '../../local/embedded-postgres.ts';
 import type { EmbeddedPostgres } from '../../local/embedded-postgres.ts';
 import { findRedisServer, startLocalRedis } from '../../local/local-redis.ts';
 import { runMigrations } from '../../local/run-migrations.ts';
+import { signalTree } from './process-tree.ts';
 
 /** A PostgreSQL and a Redis that nobody else uses, and that can be killed, frozen and started again. */
 export class Servers {
@@ -66,16 +67,11 @@ export class Servers {
 
   /** Everything of it stands still: connections stand and nothing answers. */
   freezePostgres(): void {
-    const { pid } = this.#postgres.process;
-    if (pid === undefined) return;
-    // The postmaster first, or it would start another backend behind our back.
-    signalAll([pid], 'SIGSTOP');
-    signalAll(childrenOf(pid), 'SIGSTOP');
+    signalTree(this.#postgres.process.pid, 'SIGSTOP');
   }
 
   thawPostgres(): void {
-    const { pid } = this.#postgres.process;
-    if (pid !== undefined) signalAll([...childrenOf(pid), pid], 'SIGCONT');
+    signalTree(this.#postgres.process.pid, 'SIGCONT');
   }
 
   async flushRedis(): Promise<void> {
@@ -115,23 +111,5 @@ export class Servers {
     await this.#postgres.stop();
     fs.rmSync(this.#postgres.directory, { recursive: true, force: true });
     if (!keepsFolder) fs.rmSync(this.folder, { recursive: true, force: true });
-  }
-}
-
-function childrenOf(pid: number): readonly number[] {
-  return fs
-    .readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .split(' ')
-    .flatMap((child) => (child.trim() === '' ? [] : [Number(child)]));
-}
-
-/** A backend may have ended since it was listed. */
-function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, signal);
-    } catch {
-      // It is gone, and with it what was to be frozen.
-    }
   }
 }

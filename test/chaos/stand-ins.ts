@@ -6,6 +6,8 @@ import { newMessageId } from '../../sandbox/whaticket/connection.ts';
 import { webhookBody } from '../../sandbox/whaticket/webhook-shapes.ts';
 import { WhaticketStandIn } from '../../sandbox/whaticket/whaticket-stand-in.ts';
 import { pause, systemClock } from '../../src/platform/time.ts';
+import type { OpenGateway } from './pipeline.ts';
+import { ModelLine } from './model-line.ts';
 import { answerByNumber } from './numbered-brain.ts';
 import type { Received } from './history.ts';
 
@@ -15,9 +17,13 @@ import type { Received } from './history.ts';
  * The gateways keep what they were given, in the order in which they got it. That is what the customers have read.
  */
 const gemini = await GeminiStandIn.start({ think: answerByNumber });
+const line = await ModelLine.start(gemini.url);
 const gateways = new Map<string, WhaticketStandIn>();
 const channels = new Map<string, { readonly connection: Connection; readonly hasEcho: boolean }>();
 const received: Received[] = [];
+/** The next sends of each tenant whose answer is dropped, and who got them. */
+const dropsLeft = new Map<string, number>();
+const dropped: { channel: string; phone: string }[] = [];
 
 /** What a model takes to answer when all is well: long enough to be killed in. */
 const THINK_MS = 250;
@@ -33,19 +39,25 @@ const NewChannel = z.object({
   shape: z.enum(['W1', 'W4']),
   hasEcho: z.boolean(),
 });
-const GatewayFault = z.object({ dropped: z.int().min(0) });
+const GatewayFault = z.object({ times: z.int().min(0) });
+const Wait = z.object({ worker: z.string(), withinMs: z.number() });
+const WaitForAnswer = z.object({ questionId: z.string(), withinMs: z.number() });
 const ModelFault = z.object({ mode: z.enum(['none', '429', '503', 'hang']) });
 
-async function openGateway({ tenant }: z.infer<typeof NewGateway>): Promise<{ url: string }> {
+async function openGateway({ tenant }: z.infer<typeof NewGateway>): Promise<z.infer<typeof OpenGateway>> {
   const gateway = await WhaticketStandIn.start();
   gateways.set(tenant, gateway);
   gateway.onSent(({ token, phone, text, at }) => {
     const channel = channels.get(token);
     if (channel === undefined) return;
-    received.push({ channel: channel.connection.name, phone, text, at: at.getTime() });
+    const { name } = channel.connection;
+    received.push({ channel: name, phone, text, at: at.getTime() });
+    const drops = dropsLeft.get(tenant) ?? 0;
+    dropsLeft.set(tenant, Math.max(0, drops - 1));
+    if (drops > 0) dropped.push({ channel: name, phone });
     if (channel.hasEcho) void echo(channel.connection, { phone, text });
   });
-  return { url: gateway.url };
+  return { url: gateway.url, ...gateway.login };
 }
 
 function connect({ tenant, channel, hasEcho, shape, ...rest }: z.infer<typeof NewChannel>): void {
@@ -73,20 +85,26 @@ async function echo(connection: Connection, { phone, text }: { phone: string; te
 }
 
 answerCommands({
-  model: () => ({ url: gemini.url }),
+  model: () => ({ url: line.url }),
   gateway: (body) => openGateway(NewGateway.parse(body)),
   connect: (body) => {
     connect(NewChannel.parse(body));
   },
   breakGateways: (body) => {
-    const { dropped } = GatewayFault.parse(body);
-    for (const gateway of gateways.values()) {
-      gateway.faults.set(dropped === 0 ? { mode: 'none' } : { mode: 'drop-after-accepting', times: dropped });
+    const { times } = GatewayFault.parse(body);
+    for (const [tenant, gateway] of gateways) {
+      dropsLeft.set(tenant, times);
+      gateway.faults.set(times === 0 ? { mode: 'none' } : { mode: 'drop-after-accepting', times });
     }
+    return dropped.splice(0);
   },
   breakModel: (body) => {
     const { mode } = ModelFault.parse(body);
     gemini.faults.set(mode === 'none' ? { mode: 'slow', delayMs: THINK_MS } : { mode, retryDelay: '2s' });
   },
+  untilAsked: (body) => line.untilAskedBy(Wait.parse(body)),
+  untilAnswering: (body) => line.untilAnswering(WaitForAnswer.parse(body)),
+  untilReplaced: (body) => line.untilReplaced(Wait.parse(body)),
+  drafts: () => line.drafts,
   received: () => received,
 });

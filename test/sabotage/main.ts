@@ -3,20 +3,27 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { monotonicMs } from '../../src/platform/time.ts';
-import { findSabotages, SABOTAGE_FOLDER } from './sabotage.ts';
-import type { Sabotage } from './sabotage.ts';
+import { ChaosRecord } from '../chaos/record.ts';
+import { findSabotages, readSabotageResults, writeSabotageResults } from './sabotage.ts';
+import type { Sabotage, SabotageResult } from './sabotage.ts';
 
 /*
- * `npm run sabotage [-- name...]`: takes one guarantee after another out of a temporary copy of the project, and sees
- * whether the tests that stand for it go red. A guarantee whose absence no test notices is a hope.
+ * `npm run sabotage [-- --chaos name...]`: takes one guarantee after another out of a temporary copy of the project, and
+ * sees whether the tests that stand for it go red. A guarantee whose absence no test notices is a hope.
+ *
+ * `--chaos` puts the copy through the short chaos run instead, which must find a violation that belongs to the guarantee:
+ * that the copy is slow proves nothing. It takes two minutes for each guarantee that a chaos run looks for.
  */
 
 const ROOT = path.join(import.meta.dirname, '../..');
-const RESULTS = path.join(ROOT, SABOTAGE_FOLDER, 'results.json');
 /** All suites together, untouched, on a machine that is busy with something else. */
 const RUN_WITHIN_MS = 900_000;
+const CHAOS_WITHIN_MS = 300_000;
+/** The short run, as fast as it holds every fault. */
+const CHAOS_RUN = ['test/chaos/main.ts', '--short', '--rate', '22', '--sabotaged'];
 
 /** The part of Jest's report that is read here. */
 const Report = z.object({
@@ -26,26 +33,16 @@ const Report = z.object({
   testResults: z.array(z.object({ assertionResults: z.array(z.object({ status: z.string(), fullName: z.string() })) })),
 });
 
-const Counted = z.object({
-  passed: z.int(),
-  failed: z.int(),
-  /** The titles of the tests that failed. */
-  noticedBy: z.array(z.string()).readonly(),
-  seconds: z.int(),
-});
-type Counted = z.infer<typeof Counted>;
+type Counted = Pick<SabotageResult, 'passed' | 'failed' | 'noticedBy' | 'seconds'>;
+interface ChaosCounted {
+  readonly violations: NonNullable<SabotageResult['chaos']>['violations'];
+  readonly seconds: number;
+}
 
-const Result = Counted.extend({
-  name: z.string(),
-  guarantee: z.string(),
-  patch: z.string(),
-  suites: z.array(z.string()).readonly(),
-  fault: z.string().optional(),
-  wentRed: z.boolean(),
+const { values: options, positionals: wanted } = parseArgs({
+  options: { chaos: { type: 'boolean', default: false } },
+  allowPositionals: true,
 });
-type Result = z.infer<typeof Result>;
-
-const wanted = process.argv.slice(2);
 const all = findSabotages(ROOT);
 const unknown = wanted.filter((name) => !all.some((sabotage) => sabotage.name === name));
 if (unknown.length > 0) {
@@ -61,7 +58,7 @@ const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'plantao-sabotage-'));
 fs.chmodSync(copy, 0o755);
 try {
   copyProject();
-  process.exitCode = (await runAll()) ? 0 : 1;
+  process.exitCode = (await (options.chaos ? runAllInChaos() : runAll())) ? 0 : 1;
 } finally {
   fs.rmSync(copy, { recursive: true, force: true });
 }
@@ -74,32 +71,78 @@ async function runAll(): Promise<boolean> {
   for (const title of whole.noticedBy) process.stdout.write(`  - ${title}\n`);
   // What is red anyway says nothing about a sabotage.
   if (whole.failed > 0 || whole.passed === 0) return false;
-  const results: Result[] = [];
-  for (const sabotage of chosen) results.push(await commit(sabotage));
-  keep(results);
-  const noticed = results.filter(({ wentRed }) => wentRed).length;
-  process.stdout.write(`${noticed} of ${results.length} sabotages were noticed\n`);
-  return noticed === results.length;
+  let noticed = 0;
+  for (const sabotage of chosen) {
+    const counted = await without(sabotage, () => runTests(sabotage.suites));
+    const wentRed = counted.failed > 0;
+    noticed += Number(wentRed);
+    tell(sabotage, counted);
+    const { name, guarantee, patch, suites, fault } = sabotage;
+    const chaos = readSabotageResults(ROOT).find((it) => it.name === name)?.chaos;
+    keep({ ...counted, name, guarantee, patch, suites, fault, wentRed, chaos });
+  }
+  process.stdout.write(`${noticed} of ${chosen.length} sabotages were noticed\n`);
+  return noticed === chosen.length;
 }
 
-/** Keeps the results of this run, and of the others what is known from before. */
-function keep(results: readonly Result[]): void {
-  const before = fs.existsSync(RESULTS) ? z.array(Result).parse(JSON.parse(fs.readFileSync(RESULTS, 'utf8'))) : [];
-  const known = all.flatMap(({ name }) => [...results, ...before].find((result) => result.name === name) ?? []);
-  fs.writeFileSync(RESULTS, `${JSON.stringify(known, undefined, 2)}\n`);
+/** Whether the chaos run finds nothing in the product as it is, and after each sabotage what belongs to it. */
+async function runAllInChaos(): Promise<boolean> {
+  const meant = chosen.filter(({ chaosKinds }) => chaosKinds.length > 0);
+  const { violations: untouched } = await runChaos();
+  const isClean = Object.values(untouched).every((count) => count === 0);
+  process.stdout.write(`untouched: ${isClean ? 'nothing' : listed(untouched)}\n`);
+  if (!isClean) return false;
+  let noticed = 0;
+  for (const sabotage of meant) {
+    const { violations, seconds } = await without(sabotage, runChaos);
+    const wentRed = sabotage.chaosKinds.some((kind) => (violations[kind] ?? 0) > 0);
+    noticed += Number(wentRed);
+    const verdict = wentRed ? 'noticed' : 'NOT NOTICED';
+    process.stdout.write(`${verdict} by chaos: ${sabotage.name} (${seconds} s): ${listed(violations)}\n`);
+    const known = readSabotageResults(ROOT).find(({ name }) => name === sabotage.name);
+    if (known === undefined) throw new Error(`${sabotage.name} has to be noticed by its tests first`);
+    keep({ ...known, chaos: { expected: sabotage.chaosKinds, violations, wentRed } });
+  }
+  process.stdout.write(`${noticed} of ${meant.length} sabotages were noticed by chaos\n`);
+  return noticed === meant.length;
 }
 
-async function commit(sabotage: Sabotage): Promise<Result> {
-  const { patch, suites } = sabotage;
+/** Keeps a result, in the order of the names. Written at once: nobody wants to run all of it again. */
+function keep(result: SabotageResult): void {
+  const known = [result, ...readSabotageResults(ROOT)];
+  writeSabotageResults(
+    ROOT,
+    all.flatMap(({ name }) => known.find((it) => it.name === name) ?? []),
+  );
+}
+
+async function without<Result>({ patch }: Sabotage, run: () => Promise<Result>): Promise<Result> {
   git('apply', patch);
   try {
-    const counted = await runTests(suites);
-    const wentRed = counted.failed > 0;
-    tell(sabotage, counted);
-    return { ...sabotage, wentRed, ...counted };
+    return await run();
   } finally {
     git('apply', '--reverse', patch);
   }
+}
+
+function listed(violations: ChaosCounted['violations']): string {
+  const found = Object.entries(violations).filter(([, count]) => count > 0);
+  return found.length === 0 ? 'nothing' : found.map(([kind, count]) => `${kind} ${count}`).join(', ');
+}
+
+async function runChaos(): Promise<ChaosCounted> {
+  const startedAt = monotonicMs();
+  const record = path.join(copy, 'record.json');
+  fs.rmSync(record, { force: true });
+  const child = spawn(process.execPath, [...CHAOS_RUN, '--record', record], {
+    cwd: copy,
+    stdio: 'ignore',
+    timeout: CHAOS_WITHIN_MS,
+  });
+  await once(child, 'close');
+  if (!fs.existsSync(record)) throw new Error(`The chaos run did not end within ${CHAOS_WITHIN_MS / 1_000} s`);
+  const { violations } = ChaosRecord.parse(JSON.parse(fs.readFileSync(record, 'utf8')));
+  return { violations, seconds: Math.round((monotonicMs() - startedAt) / 1_000) };
 }
 
 function tell({ name, guarantee }: Sabotage, { failed, noticedBy, seconds }: Counted): void {

@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
  * Runs dependency-cruiser and does not believe it blindly: with a compiler it cannot read it reports "no violations" over
  * no modules at all. It must have seen at least as many modules as there are source files.
  */
-const ROOTS = ['src', 'workers', 'local', 'sandbox', 'migrations', 'bench', 'backup', 'dashboards', 'test'];
+const ROOTS = ['src', 'workers', 'local', 'sandbox', 'migrations', 'bench', 'load', 'backup', 'dashboards', 'test'];
 
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', ...ROOTS], {
   encoding: 'utf8',

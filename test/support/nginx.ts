@@ -28,6 +28,7 @@ export interface Nginx {
   readonly certificate: Buffer;
   ask(url: string, request?: Asked): Promise<Answer>;
   log(): Promise<string>;
+  errorLog(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -48,7 +49,8 @@ export async function startNginx(site: string, service: string): Promise<Nginx> 
     .replace('server 127.0.0.1:8080', `server ${new URL(service).host}`)
     .replace(/ssl_certificate \S+;/, `ssl_certificate ${file('certificate.pem')};`)
     .replace(/ssl_certificate_key \S+;/, `ssl_certificate_key ${file('key.pem')};`)
-    .replace(/access_log \S+/, `access_log ${file('access.log')}`);
+    .replace(/access_log \S+/, `access_log ${file('access.log')}`)
+    .replace(/error_log \S+/, `error_log ${file('error.log')}`);
   await writeFile(file('site.conf'), placed);
   await writeFile(file('nginx.conf'), mainConfiguration(directory));
   const program = findProgram('nginx') ?? '';
@@ -65,6 +67,7 @@ export async function startNginx(site: string, service: string): Promise<Nginx> 
     certificate,
     ask: (url, request = {}) => ask({ agent, port: httpsPort, url, ...request }),
     log: () => readFile(file('access.log'), 'utf8'),
+    errorLog: () => readFile(file('error.log'), 'utf8'),
     close: async () => {
       agent.destroy();
       const gone = once(server, 'exit');

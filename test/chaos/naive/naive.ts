@@ -1,17 +1,24 @@
-import { randomBytes } from 'node:crypto';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
-import { Client, Pool } from 'pg';
-import { z } from 'zod';
+import { Client } from 'pg';
+import type { Pool } from 'pg';
 import { freePort } from '../../../local/ports.ts';
 import { pause, systemClock } from '../../../src/platform/time.ts';
 import type { Received, Takeover } from '../history.ts';
 import { KeptProcess } from '../kept-process.ts';
-import { CHANNELS, providerIdOf, TENANTS } from '../pipeline.ts';
+import {
+  CHANNELS,
+  connectChannel,
+  ModelAddress,
+  newSecrets,
+  OpenGateway,
+  openOwnPool,
+  providerIdOf,
+  TENANTS,
+} from '../pipeline.ts';
 import type { Mailbox, Pipeline, PipelineParts, Told } from '../pipeline.ts';
 import { readNaive } from './read-naive.ts';
 
-const Gateway = z.object({ url: z.string() });
 const TABLES = [
   'create table contact (channel text, phone text, human_at timestamptz, primary key (channel, phone))',
   `create table message (id text primary key, channel text not null, phone text not null, text text not null,
@@ -52,7 +59,7 @@ export class Naive implements Pipeline {
     const databaseUrl = await createTables(servers.databaseUrl);
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
-    const { url: model } = await standIns.ask('model', {}, Gateway);
+    const { url: model } = await standIns.ask('model', {}, ModelAddress);
     const { channels, mailboxes } = await connectChannels(standIns, url);
     const environment = {
       DATABASE_URL: databaseUrl,
@@ -61,19 +68,18 @@ export class Naive implements Pipeline {
       CHANNELS: JSON.stringify(channels),
     };
     const keep = (name: string, file: string, ownPort: number): KeptProcess =>
-      new KeptProcess({ name, file, logs: servers.folder, environment: { ...environment, PORT: String(ownPort) } });
+      new KeptProcess({
+        name,
+        file,
+        logs: servers.folder,
+        environment: { ...environment, MODEL_KEY: name, PORT: String(ownPort) },
+      });
     const service = keep('naive-service', 'test/chaos/naive/service.ts', port);
     const workers: KeptProcess[] = [];
     for (let number = 1; number <= count; number += 1) {
       workers.push(keep(`naive-worker-${number}`, 'test/chaos/naive/worker.ts', await freePort()));
     }
-    const db = new Pool({
-      connectionString: databaseUrl,
-      max: 2,
-      query_timeout: 4_000,
-      connectionTimeoutMillis: 4_000,
-    });
-    db.on('error', () => undefined);
+    const db = openOwnPool(databaseUrl);
     const redis = new Redis(servers.redisUrl, { maxRetriesPerRequest: 1, commandTimeout: 2_000 });
     redis.on('error', () => undefined);
     const naive = new Naive({ mailboxes, service, workers, db, redis, url });
@@ -146,17 +152,12 @@ async function connectChannels(standIns: PipelineParts['standIns'], url: string)
   const channels: Record<string, { secret: string; token: string; gateway: string }> = {};
   const mailboxes = new Map<string, Mailbox>();
   for (const tenant of TENANTS) {
-    const { url: gateway } = await standIns.ask('gateway', { tenant }, Gateway);
-    for (const { name, shape, hasEcho } of CHANNELS.filter((it) => it.tenant === tenant)) {
-      const [secret, token] = [randomBytes(24).toString('hex'), randomBytes(16).toString('hex')];
-      const webhook = `${url}/webhooks/${name}`;
-      channels[name] = { secret, token, gateway };
-      mailboxes.set(name, { url: webhook, secret, shape });
-      await standIns.ask(
-        'connect',
-        { tenant, channel: name, token, url: webhook, secret, shape, hasEcho },
-        z.unknown(),
-      );
+    const { url: gateway } = await standIns.ask('gateway', { tenant }, OpenGateway);
+    for (const channel of CHANNELS.filter((it) => it.tenant === tenant)) {
+      const { name } = channel;
+      const secrets = newSecrets();
+      channels[name] = { ...secrets, gateway };
+      mailboxes.set(name, await connectChannel(standIns, channel, { ...secrets, url: `${url}/webhooks/${name}` }));
     }
   }
   return { channels, mailboxes };

@@ -24,7 +24,7 @@ export async function readNaive(db: Pool, received: readonly Received[]): Promis
     conversations: [...people.values()].map((row) => ({
       id: placeOf(row),
       channel: row.channel,
-      hasHandoff: row.human_at !== null,
+      handoffs: row.human_at === null ? [] : ['customer-asked'],
     })),
     handedToPerson: [...people.values()].flatMap((row) =>
       row.human_at === null ? [] : [{ conversationId: placeOf(row), epoch: 1, at: row.human_at }],
@@ -34,7 +34,12 @@ export async function readNaive(db: Pool, received: readonly Received[]): Promis
       id: questionId,
       conversationId,
       startedAt: receivedAt,
+      epoch: 0,
+      fence: 0,
+      newestFence: 0,
     })),
+    leases: [],
+    stranded: [],
     bubbles: messages.flatMap((message) => bubbleFrom(message, arrivals.get(message.questionId))),
   };
 }
@@ -95,7 +100,8 @@ function bubbleFrom(
       state: 'sent',
       failure: undefined,
       wasUnknown: false,
-      resends: 0,
+      settledBy: undefined,
+      resentAt: [],
       createdAt: receivedAt,
       sendingSince: arrival.at,
     },

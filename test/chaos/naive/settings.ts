@@ -6,6 +6,7 @@ const Environment = z.object({
   REDIS_URL: z.string(),
   PORT: z.coerce.number(),
   MODEL_URL: z.url(),
+  MODEL_KEY: z.string(),
   CHANNELS: z
     .string()
     .transform((text) => JSON.parse(text) as unknown)

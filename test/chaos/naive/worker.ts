@@ -56,7 +56,7 @@ async function settle(id: string, kind: 'reply' | 'human'): Promise<void> {
 async function ask(text: string): Promise<string> {
   const response = await fetch(`${settings.MODEL_URL}/v1beta/models/gemini-3.5-flash-lite:generateContent`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-goog-api-key': 'a-key-of-the-stand-in' },
+    headers: { 'content-type': 'application/json', 'x-goog-api-key': settings.MODEL_KEY },
     body: JSON.stringify({ contents: [{ role: 'user', parts: [{ text }] }] }),
     signal: AbortSignal.timeout(CALL_WITHIN_MS),
   });

@@ -1,0 +1,27 @@
+import { optionsOf, planFrom } from './lib/scenario.ts';
+import { begin, postNext, verifyBrokenOff } from './lib/run.ts';
+import type { Begun } from './lib/run.ts';
+import { minutes } from './lib/settings.ts';
+
+/**
+ * More and more, until an alert would light. With the product started by `npm run load -- stage`, or by `npm start` as k6/README.md says:
+ *
+ *     k6 run -e BASE_URL=… -e CHANNEL_ID=… -e SECRET=… -e SINK_URL=… k6/ramp-to-break.ts
+ *
+ * Its twin without k6: `npm run load -- ramp`.
+ */
+const profile = planFrom('ramp', minutes());
+
+export const options = optionsOf(profile);
+
+export function setup(): Begun {
+  return begin(profile);
+}
+
+export function post(begun: Begun): void {
+  postNext(begun, profile);
+}
+
+export function teardown(begun: Begun): void {
+  verifyBrokenOff(begun, profile);
+}
