@@ -8,5 +8,6 @@ export default {
   testMatch: ['<rootDir>/{src,local,sandbox,workers,migrations,bench,test}/**/*.test.ts'],
   reporters: ['default', './test/support/summary-reporter.js'],
   testTimeout: 30_000,
-  maxWorkers: 2,
+  // They wait more than they compute, on two cores as well.
+  maxWorkers: 3,
 };

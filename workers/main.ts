@@ -7,6 +7,7 @@ import { listen } from '../src/platform/http-server.ts';
 import { collectProcessMetrics } from '../src/platform/metrics.ts';
 import { startObservation } from '../src/platform/observation.ts';
 import { runUntilSignal } from '../src/platform/process.ts';
+import { closeWorkers } from '../src/platform/queue.ts';
 import { createBlockingRedis } from '../src/platform/redis.ts';
 import { JOB_NAMES } from '../src/vocabulary/jobs.ts';
 import type { JobName } from '../src/vocabulary/jobs.ts';
@@ -51,9 +52,7 @@ await runUntilSignal(
     const workers = queues.map((name) => WORKERS[name]({ work, connection, concurrency: config.concurrency, log }));
     closing.keep('workers', workers, async (all) => {
       work.hurry();
-      // A worker whose Redis is away would wait for it to say goodbye, and the platform does not wait that long for us.
-      const isRedisAway = connection.status !== 'ready';
-      await Promise.all(all.map((worker) => worker.close(isRedisAway)));
+      await closeWorkers(all, connection);
     });
     work.sweeper.start();
     work.watchdog.start();

@@ -113,10 +113,13 @@ export class ConversationStore {
     return new Set(rows.map((row) => row.id));
   }
 
-  /** Gives leases back that their turns could not, or would not: the process lives, so nothing is suspected of it. */
+  /**
+   * Gives leases back that their turns could not, or would not: the process lives, so nothing is suspected of it. Until now
+   * they were in somebody's hands, which the watchdog reads from when they ended.
+   */
   async giveBackLeases(holder: string, held: readonly { conversationId: string; fence: string }[]): Promise<void> {
     await sql`
-      update conversation c set lease_owner = null, lease_until = null
+      update conversation c set lease_owner = null, lease_until = clock_timestamp()
         from unnest(${held.map((it) => it.conversationId)}::uuid[], ${held.map((it) => it.fence)}::bigint[]) as held (id, fence)
        where c.id = held.id and c.fence = held.fence and c.lease_owner = ${holder}`.execute(this.#db);
   }
@@ -124,7 +127,7 @@ export class ConversationStore {
   /** Gives leases back that were given to this process without its knowledge. Returns the conversations where that was so. */
   async giveBackUnheard(holder: string, ids: readonly ConversationId[]): Promise<readonly ConversationId[]> {
     const { rows } = await sql<{ id: string }>`
-      update conversation set lease_owner = null, lease_until = null
+      update conversation set lease_owner = null, lease_until = clock_timestamp()
        where id = any(${ids}::uuid[]) and lease_owner = ${holder} returning id`.execute(this.#db);
     return rows.map((row) => ConversationId.parse(row.id));
   }

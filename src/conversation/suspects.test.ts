@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { sql } from 'kysely';
 import { Town } from '../../test/support/town.ts';
 import type { TownTenant } from '../../test/support/town-people.ts';
+import { findViolations } from '../recovery/promise.ts';
 import { ConversationId, newId, TurnId } from '../vocabulary/ids.ts';
 import { commitTurn } from './commit-turn.ts';
 import { ConversationStore } from './conversation-store.ts';
@@ -166,5 +167,22 @@ describe('a turn that failed without dying', () => {
     await store.giveBackLeases(holder, [turn]);
 
     expect(await opened('answer')).toMatchObject({ attempts: 2, deaths: 0 });
+  });
+
+  it('that was given back late has been in hand until then, and waits for nobody else yet', async () => {
+    const holder = randomUUID();
+    const turn = await store.openTurn(id, { holder, coalesceMaxMs: 0, purpose: 'answer' });
+    if ('none' in turn) throw new Error('There is no turn');
+    const { db } = town.database;
+    await sql`update message set answer_after = now() - interval '1 minute' where conversation_id = ${id}`.execute(db);
+    await sql`update conversation set owner_since = now() - interval '1 hour' where id = ${id}`.execute(db);
+    await sql`update conversation set lease_until = now() - interval '40 seconds' where id = ${id}`.execute(db);
+    const violated = async () =>
+      (await findViolations(db, { coalesceMaxMs: 0, answeredWithinMs: 60_000 })).map((it) => it.conversationId);
+
+    expect(await violated()).toContain(id);
+    await store.giveBackLeases(holder, [turn]);
+
+    expect(await violated()).not.toContain(id);
   });
 });

@@ -18,7 +18,7 @@ afterEach(() => {
 describe('the way to a database over TLS', () => {
   it('stays as it was while the file of its certificate is being replaced, and is the new one after', () => {
     const file = path.join(folder, 'ca.pem');
-    const url = `postgres://plantao:senha@db.example/plantao?sslmode=verify-full&sslrootcert=${file}`;
+    const url = `postgres://plantao:senha@db/plantao?sslmode=verify-full&sslrootcert=${file}`;
     const login = new DatabaseLogin(Secret.of(url));
     writeFileSync(file, 'first');
     const before = login.wayTo(url);
@@ -26,13 +26,13 @@ describe('the way to a database over TLS', () => {
     const meanwhile = login.wayTo(url);
     writeFileSync(file, 'second');
 
-    expect(before).toMatchObject({ host: 'db.example', user: 'plantao', password: 'senha', ssl: { ca: 'first' } });
+    expect(before).toMatchObject({ host: 'db', user: 'plantao', password: 'senha', ssl: { ca: 'first' } });
     expect(meanwhile).toEqual(before);
     expect(login.wayTo(url)).toMatchObject({ ssl: { ca: 'second' } });
   });
 
   it('is refused where its certificate was never there', () => {
-    const url = `postgres://db.example/plantao?sslmode=verify-full&sslrootcert=${path.join(folder, 'none.pem')}`;
+    const url = `postgres://db/plantao?sslmode=verify-full&sslrootcert=${path.join(folder, 'none.pem')}`;
 
     expect(() => new DatabaseLogin(Secret.of(url)).wayTo(url)).toThrow('ENOENT');
   });

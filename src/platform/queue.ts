@@ -6,7 +6,7 @@ import type { WorkContext } from './context.ts';
 import type { Logger } from './logger.ts';
 import { LATENCY_BUCKETS_SECONDS, registry } from './metrics.ts';
 import type { RedisConnection } from './redis.ts';
-import { monotonicMs } from './time.ts';
+import { monotonicMs, pause } from './time.ts';
 import { inSpan, saneTraceparent } from './tracing.ts';
 import type { SpanAttributes, SpanOptions } from './tracing.ts';
 
@@ -112,6 +112,24 @@ export function createWorker<Data>(name: string, options: WorkerOptions<Data>, l
     log.warn({ queue: name, jobId }, 'A job stalled: its worker died or was frozen');
   });
   return worker;
+}
+
+/** A send that is under way may take ten seconds. */
+const CLOSE_WITHIN_MS = 15_000;
+
+/**
+ * Ends workers in order: they take nothing more, and finish what they have.
+ *
+ * BullMQ waits without end for a Redis that is away, and for a line that is half dead and answers nobody; whoever closes the
+ * connection after this frees it.
+ */
+export async function closeWorkers(workers: readonly Worker[], connection: RedisConnection): Promise<void> {
+  const isRedisAway = connection.status !== 'ready';
+  const closed = new AbortController();
+  const all = Promise.all(workers.map((worker) => worker.close(isRedisAway)));
+  await Promise.race([all, pause(CLOSE_WITHIN_MS, closed.signal)]).finally(() => {
+    closed.abort();
+  });
 }
 
 function originOf(data: unknown): JobOrigin {

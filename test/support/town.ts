@@ -8,6 +8,7 @@ import type { Work } from '../../src/compose-work.ts';
 import { loadConfig, ServiceEnvironment, WorkerEnvironment } from '../../src/config.ts';
 import { listen } from '../../src/platform/http-server.ts';
 import { createLogger } from '../../src/platform/logger.ts';
+import { closeWorkers } from '../../src/platform/queue.ts';
 import { createBlockingRedis } from '../../src/platform/redis.ts';
 import type { Heart } from '../../src/recovery/heartbeat.ts';
 import type { GatewayProfile } from '../../src/vocabulary/gateway.ts';
@@ -132,9 +133,7 @@ export class Town implements TownStreets {
     work.health.started();
     this.#closers.unshift(async () => {
       work.hurry();
-      // A worker whose Redis has died cannot say goodbye to it.
-      const isUp = connection.status === 'ready';
-      await Promise.all(workers.map((worker) => worker.close(!isUp)));
+      await closeWorkers(workers, connection);
       connection.disconnect();
       await work.closing.close();
     });
