@@ -21,7 +21,6 @@ LABEL org.opencontainers.image.title="plantao" \
 # the same container, as a worker's quarantine, finds its modules compiled.
 ENV NODE_ENV=production \
   BUILD_COMMIT="${COMMIT}" \
-  BUILD_COMMIT="${COMMIT}" \
   NODE_OPTIONS="--max-semi-space-size=16 --max-old-space-size=192" \
   NODE_COMPILE_CACHE=/tmp/node-compile-cache
 WORKDIR /app

@@ -1,5 +1,5 @@
 #!/bin/sh
-# deploy.sh OVERLAY: migrates, and only when that went well applies the overlay and waits until it runs.
+# deploy.sh OVERLAY: migrates with the overlay's image, and only when that went well applies the overlay and waits until it runs.
 #
 # A migration that fails has left the schema as it was, and the version that runs goes on. kubectl is taken from PATH, with
 # the context that it has.
@@ -11,9 +11,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 [ -f "$overlay/kustomization.yaml" ] || { echo "There is no overlay $1" >&2; exit 64; }
 migrate=${MIGRATE_FOLDER:-$here/migrate}
 
+image=$(kubectl kustomize "$overlay" | sed -n 's/^ *\(- \)\{0,1\}image: *//p' | sort -u)
+case $image in
+'' | *[[:space:]]*) echo "The overlay must have one image, for all: $image" >&2; exit 65 ;;
+esac
+
 # A Job never changes, so the last one has to go first.
 kubectl --namespace plantao delete job plantao-migrate --ignore-not-found --wait
-kubectl apply -k "$migrate"
+kubectl kustomize "$migrate" | sed "s#image: .*#image: $image#" | kubectl apply -f -
 
 # `kubectl wait` knows one condition: asked for both in turn, it says within seconds how it ended.
 tries=0

@@ -49,6 +49,9 @@ const webhookRejections = new Counter({
   labelNames: ['reason'],
   registers: [registry],
 });
+// Alerts count these. A counter that is not there before its first event loses that event, and a small channel has few.
+const ALERTED_REJECTIONS: readonly FailureCode[] = ['WEBHOOK_NOT_AUTHENTIC', 'TOO_MANY_REQUESTS'];
+for (const reason of ALERTED_REJECTIONS) webhookRejections.inc({ reason }, 0);
 
 export interface WebhookReceived {
   readonly channelId: string;

@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -21,10 +21,11 @@ const Healthcheck = z.object({ test: z.array(z.string()).optional(), disable: z.
 const Condition = z.object({ condition: z.string() });
 const Container = z.object({
   image: z.string(),
-  build: z.object({ context: z.string() }).optional(),
+  build: z.object({ context: z.string(), dockerfile: z.string().default('Dockerfile') }).optional(),
   profiles: z.array(z.string()).default([]),
   command: Words.optional(),
   entrypoint: Words.optional(),
+  env_file: z.array(z.string()).default([]),
   environment: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
   secrets: z.array(z.string()).default([]),
   ports: z.array(z.string()).default([]),
@@ -56,8 +57,10 @@ const Compose = z.object({
 
 const { services, secrets, networks, volumes } = Compose.parse(parse(read('docker-compose.yml'), { merge: true }));
 const all = Object.entries(services);
-const ours = all.filter(([, { build }]) => build !== undefined);
-const lasting = all.filter(([name]) => name !== 'migrate');
+const ours = all.filter(([, { build }]) => build?.dockerfile === 'Dockerfile');
+const lasting = all.filter(([, { restart }]) => restart !== 'no');
+
+const SECRET_FILE = /\/run\/secrets\/(\w+)/g;
 
 /** The names of the containers of which something is true, for a message that says who broke a rule. */
 function whose(containers: typeof all, isTrue: (container: z.infer<typeof Container>) => boolean): readonly string[] {
@@ -79,6 +82,7 @@ describe('docker-compose.yml', () => {
       'alertmanager',
       'grafana',
     ]);
+    expect(whose(all, ({ profiles }) => profiles.includes('tools'))).toEqual(['tools']);
   });
 
   it('gives nobody more than an ordinary user has, and nothing to write on but memory and what it keeps', () => {
@@ -96,19 +100,27 @@ describe('docker-compose.yml', () => {
   });
 
   it('names each image by a version, of two numbers at least', () => {
-    expect(whose(all, ({ image }) => !/:v?\d+\.\d+[\w.-]*$/.test(image))).toEqual([]);
-    expect(new Set(ours.map(([, { image }]) => image))).toEqual(new Set([`plantao:${readPackage().version}`]));
+    expect(whose(all, ({ image }) => !/:(?:\$\{COMMIT:-)?v?\d+\.\d+[\w.-]*\}?$/.test(image))).toEqual([]);
+  });
+
+  it('makes an image for each commit, so that the one before is there to go back to', () => {
+    const { version } = readPackage();
+
+    expect(new Set(ours.map(([, { image }]) => image))).toEqual(new Set([`plantao:\${COMMIT:-${version}}`]));
+    expect(read('docs/deploy.md')).toContain('COMMIT=$(git rev-parse --short HEAD)');
   });
 
   it('shows nothing to other machines, and no database to anybody', () => {
     const published = all.flatMap(([, { ports }]) => ports);
     const insideOnly = whose(all, (it) => it.networks.every((name) => networks[name]?.internal === true));
 
-    expect(published).toEqual(['127.0.0.1:8080:8080', '127.0.0.1:3000:3000']);
-    expect(insideOnly).toEqual(expect.arrayContaining(['postgres', 'pgbouncer', 'redis', 'migrate', 'prometheus']));
+    expect(published).toEqual(['8080:8080', '9090:9090', '9093:9093', '3000:3000'].map((it) => `127.0.0.1:${it}`));
+    expect(insideOnly).toEqual(expect.arrayContaining(['postgres', 'pgbouncer', 'redis', 'migrate']));
+    // On an inner network alone a published port leads nowhere.
+    expect(whose(all, ({ ports }) => ports.length > 0).filter((name) => insideOnly.includes(name))).toEqual([]);
     expect(whose(all, (it) => it.networks.some((name) => !(name in networks)))).toEqual([]);
     // What watches has no way to the databases.
-    expect(whose(all, (it) => it.profiles.length > 0 && it.networks.includes('back'))).toEqual([]);
+    expect(whose(all, (it) => it.profiles.includes('observability') && it.networks.includes('back'))).toEqual([]);
   });
 
   it('notices who is ill, starts again who ended, and begins in order', () => {
@@ -121,6 +133,7 @@ describe('docker-compose.yml', () => {
       ),
     );
 
+    expect(whose(all, ({ restart }) => restart === 'no')).toEqual(['migrate', 'tools']);
     expect(whose(lasting, ({ restart }) => restart !== 'unless-stopped')).toEqual([]);
     expect(whose(lasting, ({ build, healthcheck }) => build === undefined && healthcheck?.test === undefined)).toEqual(
       [],
@@ -152,10 +165,58 @@ describe('docker-compose.yml', () => {
     expect(mounted.filter((from) => (from.startsWith('./') ? !exists(from) : !(from in volumes)))).toEqual([]);
     expect(programs.length).toBeGreaterThan(1);
     expect(programs.filter((program) => !exists(program))).toEqual([]);
+    expect(all.flatMap(([, { build }]) => build?.dockerfile ?? []).filter((file) => !exists(file))).toEqual([]);
+  });
+});
+
+describe('the container for an operator', () => {
+  const { tools } = services;
+
+  it('reaches and knows what the runbooks name, and is no part of what runs', () => {
+    const preparation = String(tools?.entrypoint);
+    const known = [...Object.keys(tools?.environment ?? {}), ...preparation.matchAll(/\b([A-Z_]+)=/g)].map((it) =>
+      typeof it === 'string' ? it : (it[1] ?? ''),
+    );
+    const read = [...`${preparation} ${Object.values(tools?.environment ?? {}).join(' ')}`.matchAll(SECRET_FILE)];
+
+    expect(known).toEqual(
+      expect.arrayContaining(['SERVICE_URL', 'WORKER_URL', 'DATABASE_URL', 'REDIS_URL', 'ADMIN_API_KEY']),
+    );
+    expect([...new Set(read.map(([, name]) => name))].toSorted()).toEqual(tools?.secrets.toSorted());
+    expect(tools?.networks.toSorted()).toEqual(['back', 'out', 'watch']);
+    expect(tools?.ports).toEqual([]);
+  });
+
+  it('has the programs of the runbooks, the Node of the product, and the folders that its commands import', () => {
+    const image = read('deploy/tools/Dockerfile');
+    const copied = [...image.matchAll(/^COPY (\w+) \1$/gm)].map(([, folder = '']) => folder);
+    const imported = projectFiles()
+      .filter((file) => /^(?:src|backup|migrations)\/(?!drill).*\.ts$/.test(file) && !file.endsWith('.test.ts'))
+      .filter((file) => !file.startsWith('backup/drill'))
+      .flatMap((file) => [...read(file).matchAll(/from '(?:\.\.\/)+([a-z]+)\//g)].map(([, folder = '']) => folder))
+      .filter((folder) => exists(folder) && !exists(`src/${folder}`));
+
+    for (const program of ['curl', 'postgresql-client', 'redis-tools']) expect(image).toContain(program);
+    expect(image).toContain(`node:${readPackage().devDependencies.node ?? ''}-bookworm-slim`);
+    expect([...new Set(imported)].filter((folder) => !copied.includes(folder))).toEqual([]);
+    expect(image).toMatch(/^USER [1-9]\d*:[1-9]\d*$/m);
   });
 });
 
 describe('the settings in docker-compose.yml', () => {
+  it('go to the service and to the workers alike, and every command finds them in one file', () => {
+    const told = read('docs/deploy.md');
+
+    expect(ours.flatMap(([name, { env_file: files }]) => (files.join() === '.env' ? [name] : []))).toEqual([
+      'service',
+      'worker',
+    ]);
+    // Named in .env and not exported: a shell without it would start a PostgreSQL that archives nothing.
+    expect(told).toContain('\nCOMPOSE_FILE=docker-compose.yml:deploy/compose.backup.yaml\n');
+    expect(told).not.toMatch(/export COMPOSE_FILE|PUBLIC_URL=\S+ docker/);
+    expect(read('.gitignore').split('\n')).toContain('.env');
+  });
+
   it('are variables that the product reads', () => {
     const set = ours.flatMap(([, { environment }]) => Object.keys(environment));
 
@@ -173,7 +234,10 @@ describe('the settings in docker-compose.yml', () => {
 
     expect(wrong).toEqual([]);
     expect(all.flatMap(([, { secrets: given }]) => given.filter((secret) => !(secret in secrets)))).toEqual([]);
-    expect(plain).toEqual(['service: PUBLIC_URL']);
+    expect(plain).toEqual([
+      'service: PUBLIC_URL',
+      ...['SERVICE', 'WORKER', 'GEMINI_BASE'].map((it) => `tools: ${it}_URL`),
+    ]);
   });
 
   it('keep what is in Redis over a restart, and let it refuse rather than forget', () => {
@@ -229,6 +293,38 @@ describe('deploy/compose.backup.yaml', () => {
   });
 });
 
+describe('deploy/pgbackrest/daily.sh', () => {
+  let folder = '';
+
+  afterEach(async () => {
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** What Docker is asked, by the script, when the backup ends with the given code. */
+  async function asked(code: number): Promise<string> {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'plantao-docker-'));
+    const [log, docker] = [path.join(folder, 'log'), path.join(folder, 'docker')];
+    await writeFile(docker, `#!/bin/sh\necho "$*" >> ${log}\ncase $* in *exec*) exit ${code} ;; esac\n`, {
+      mode: 0o755,
+    });
+    spawnSync('sh', ['deploy/pgbackrest/daily.sh'], {
+      env: { ...process.env, PATH: `${folder}:${process.env.PATH ?? ''}` },
+    });
+    return await readFile(log, 'utf8');
+  }
+
+  it('takes a full backup, because only a full one lets an older one go, and tells the metrics', async () => {
+    const said = await asked(0);
+
+    expect(said).toMatch(/compose exec -T postgres .*backup --type=full\n/);
+    expect(said).toMatch(/compose run --rm -T tools node backup\/command\.ts record base\n$/);
+  });
+
+  it('tells the metrics of no backup that failed', async () => {
+    expect(await asked(1)).not.toContain('record');
+  });
+});
+
 describe('deploy/make-secrets.sh', () => {
   let folder = '';
 
@@ -247,7 +343,7 @@ describe('deploy/make-secrets.sh', () => {
 
     expect(Object.values(secrets).map((it) => it.file)).toEqual(Object.keys(secrets).map((name) => `secrets/${name}`));
     for (const name of [...Object.keys(secrets), 'backup_passphrase'])
-      expect((await stat(file(name))).mode & 0o777).toBe(0o444);
+      expect((await stat(file(name))).mode & 0o777).toBe(0o644);
     expect((await stat(target)).mode & 0o077).toBe(0);
     expect(again).not.toContain('made');
     expect(await readFile(file('master_key'), 'utf8')).toBe(masterKey);

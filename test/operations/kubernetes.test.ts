@@ -10,6 +10,7 @@ import { Job } from 'kubernetes-models/batch/v1';
 import { Ingress, NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
 import { ConfigMap, Namespace, Service, ServiceAccount } from 'kubernetes-models/v1';
+import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { VARIABLES } from '../../src/config.ts';
 import { exists, projectFiles, read, readPackage } from '../drift/project.ts';
@@ -287,13 +288,22 @@ describe('deploy/kubernetes/deploy.sh', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  /** A kubectl that writes down what it is asked, and whose migration ends as told. */
+  /** A kubectl that writes down what it is asked and given, and whose migration ends as told. */
   async function deploy(end: 'complete' | 'failed'): Promise<{ status: number | null; asked: string; said: string }> {
     directory = await mkdtemp(path.join(os.tmpdir(), 'plantao-kubectl-'));
     const [log, kubectl] = [path.join(directory, 'log'), path.join(directory, 'kubectl')];
     await writeFile(
       kubectl,
-      `#!/bin/sh\necho "$*" >> ${log}\ncase $* in *--for=condition=${end}*) exit 0 ;; *--for=*) exit 1 ;; esac\n`,
+      `#!/bin/sh
+echo "$*" >> ${log}
+case $* in
+*--for=condition=${end}*) exit 0 ;;
+*--for=*) exit 1 ;;
+kustomize*/overlays/*) printf '%s\\n' '      - image: registry.example.com/plantao:2.0.0' '        image: registry.example.com/plantao:2.0.0' ;;
+kustomize*) echo '        image: registry.example.com/plantao:0.1.0' ;;
+apply*-) cat >> ${log} ;;
+esac
+`,
     );
     await chmod(kubectl, 0o755);
     const run = spawnSync('sh', [path.join(FOLDER, 'deploy.sh'), 'small'], {
@@ -307,15 +317,46 @@ describe('deploy/kubernetes/deploy.sh', () => {
     const { status, asked } = await deploy('complete');
 
     expect(status).toBe(0);
-    expect(asked.indexOf('/migrate')).toBeLessThan(asked.indexOf('/overlays/small'));
+    expect(asked).toMatch(/kustomize \S+\/migrate\napply -f -\n[^]*apply -k \S+\/overlays\/small\n/);
     expect(asked).toContain('rollout status deployment/plantao-service');
+  });
+
+  it('migrates with the image that the overlay runs', async () => {
+    const { asked } = await deploy('complete');
+
+    expect(asked).toContain('image: registry.example.com/plantao:2.0.0');
+    expect(asked).not.toContain('plantao:0.1.0');
   });
 
   it('stops at a migration that failed: what runs goes on', async () => {
     const { status, asked, said } = await deploy('failed');
 
     expect(status).toBe(1);
-    expect(asked).not.toContain('/overlays/small');
+    expect(asked).not.toContain('apply -k');
     expect(said).toContain('The schema is as it was');
+  });
+});
+
+describe('deploy/kubernetes/alerts.sh', () => {
+  it('gives the operator every rule as it stands in alerts/', async () => {
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'plantao-kubectl-'));
+    const kubectl = path.join(directory, 'kubectl');
+    await writeFile(kubectl, '#!/bin/sh\necho ---\ncat\n');
+    await chmod(kubectl, 0o755);
+    const { stdout } = spawnSync('sh', [path.join(FOLDER, 'alerts.sh')], {
+      encoding: 'utf8',
+      env: { ...process.env, PATH: `${directory}:${process.env.PATH ?? ''}`, RULE_LABELS: 'release: prometheus' },
+    });
+    await rm(directory, { recursive: true });
+    const given = parseAllDocuments(stdout).map((document) => document.toJS() as unknown);
+
+    expect(given).toEqual(
+      ['slo', 'plantao'].map((name) => ({
+        apiVersion: 'monitoring.coreos.com/v1',
+        kind: 'PrometheusRule',
+        metadata: { name: `plantao-${name}`, namespace: 'plantao', labels: { release: 'prometheus' } },
+        spec: parse(read(`alerts/${name}.rules.yml`)) as unknown,
+      })),
+    );
   });
 });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import tls from 'node:tls';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { freePort } from '../../local/ports.ts';
 import { webhookHeaders } from '../../sandbox/whaticket/webhook-signing.ts';
 import { read } from '../drift/project.ts';
 import { BAKERY_ARTICLES } from '../support/articles.ts';
@@ -142,6 +143,22 @@ describe('deploy/nginx/plantao.conf', () => {
     expect(log).toContain(`/webhooks/whaticket/${bakery.channelId}/***`);
     expect(log).not.toContain('a-secret-of-a-fork');
     for (const line of log.trim().split('\n')) expect(() => JSON.parse(line) as unknown).not.toThrow();
+  });
+
+  itWhere(whyNot, 'keeps secrets in addresses out of what it says about errors', async () => {
+    nginx = await startNginx(SITE, `http://127.0.0.1:${await freePort()}`);
+    closers.unshift(() => nginx.close());
+    const webhook = await nginx.ask('/webhooks/whaticket/a-channel/a-secret-of-a-fork', { method: 'POST', body: '{}' });
+    const large = await nginx.ask('/webhooks/whaticket/a-channel/a-secret-of-a-fork', {
+      method: 'POST',
+      body: ' '.repeat(MEBIBYTE + 1),
+    });
+    const api = await nginx.ask('/api/v1/openapi.json');
+    const said = await nginx.errorLog();
+
+    expect([webhook.status, large.status, api.status]).toEqual([502, 413, 502]);
+    expect(said).toContain('/api/v1/openapi.json');
+    expect(said).not.toContain('a-secret-of-a-fork');
   });
 });
 

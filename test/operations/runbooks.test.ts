@@ -109,6 +109,10 @@ describe('every command of the runbooks', () => {
       GATEWAY_URL: town.gateway.url,
       TENANT: bakery.id,
       CHANNEL: bakery.channelId,
+      // What an operator looks up in the gateway. Without them the command must not run.
+      GATEWAY_SECRET: 'what-the-gateway-signs-with-today',
+      NEW_SECRET: 'what-it-is-to-sign-with-tomorrow',
+      GATEWAY_TOKEN: 'the-token-of-the-connection',
       CONVERSATION: conversation,
       DEAD_LETTER: await deadLetterOf(bakery, conversation),
       OLD_DEAD_LETTER: await deadLetterOf(bakery, conversation),
@@ -142,6 +146,21 @@ describe('every command of the runbooks', () => {
     );
 
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
+  });
+
+  it('that needs a secret does nothing without it', async () => {
+    const needs = blocks.flatMap(({ text }) =>
+      [...text.matchAll(/\$\{(\w+):\?\}/g)].map(([, variable = '']) => ({ text, variable })),
+    );
+    const ran = await Promise.all(
+      needs.map(async ({ text, variable }) => {
+        const without = Object.fromEntries(Object.entries(environment).filter(([name]) => name !== variable));
+        return { variable, ...(await runProgram('bash', ['-c', text], { environment: without })) };
+      }),
+    );
+
+    expect(ran.map(({ variable }) => variable).toSorted()).toEqual(['GATEWAY_SECRET', 'GATEWAY_TOKEN', 'NEW_SECRET']);
+    expect(ran.filter(({ code, said }) => code === 0 || !said.includes('parameter null or not set'))).toEqual([]);
   });
 
   for (const [program, some] of byProgram(blocks)) {

@@ -22,6 +22,7 @@ const RuleTest = z.object({
 const RuleTestFile = z.object({ tests: z.array(z.object({ name: z.string(), alert_rule_test: z.array(RuleTest) })) });
 export type RuleTest = z.infer<typeof RuleTest>;
 
+/** Paths of the project, so that a program that starts in its folder finds them. */
 export const RULE_FILES = projectFiles().filter((file) => /^alerts\/[^/]+\.rules\.yml$/.test(file));
 export const RULE_TEST_FILES = projectFiles().filter((file) => /^alerts\/tests\/[^/]+\.test\.yml$/.test(file));
 
