@@ -22,6 +22,8 @@ export const BaseManifest = z.strictObject({
   database: z.string(),
   superuser: z.string(),
   segmentBytes: z.int(),
+  /** Every restore begins the next one; a server begins with the first. */
+  timeline: z.int().min(1).default(1),
   startLsn: z.string(),
   endLsn: z.string(),
   file: z.strictObject({ bytes: z.int(), plainBytes: z.int(), sha256: z.string() }),
@@ -184,7 +186,8 @@ export class Archive {
   async #write(name: string, plain: AsyncIterable<Buffer> | Buffer): Promise<BaseManifest['file']> {
     const file = this.#at(`${name}${SEALED}`);
     const hash = createHash('sha256');
-    const [whole, sealed] = [{ bytes: 0 }, { bytes: 0 }];
+    const whole = { bytes: 0 };
+    const sealed = { bytes: 0 };
     const handle = await fs.open(`${file}${UNFINISHED}`, 'w', 0o600);
     try {
       await pipeline(

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import type { Client } from 'pg';
 import type { Archive, BaseManifest } from './archive.ts';
-import { askOne, factsOf, withSession } from './database-session.ts';
+import { askOne, factsOf, keepSession, timeOf, withSession } from './database-session.ts';
 import { connectionOf, findPostgresTools, startTool } from './postgres-tools.ts';
-import { planRotation } from './rotation.ts';
+import { overdueVerification, planRotation } from './rotation.ts';
 import { segmentNumber, segmentOfPlace } from './wal-segments.ts';
 
 export interface BaseBackupNeeds {
@@ -37,15 +37,17 @@ export function labelOf(at: Date): string {
  */
 export async function takeBaseBackup(needs: BaseBackupNeeds): Promise<BaseManifest> {
   await needs.archive.open();
-  return await withSession(needs.replicationUrl, QUERY_MS_MAX, async (session) => {
+  const manifest = await withSession(needs.replicationUrl, QUERY_MS_MAX, async (session) => {
     if ((await askOne(session, 'select pg_try_advisory_lock($1)', [LOCK])) !== true) {
       throw new Error('Another base backup of this database is under way');
     }
+    await keepSession(session);
     const manifest = await copy(needs, session);
     await rotate(needs, manifest);
-    await warnOfMissingLog(needs, session);
     return manifest;
   });
+  await withSession(needs.replicationUrl, QUERY_MS_MAX, (session) => warnOfMissingLog(needs, session));
+  return manifest;
 }
 
 async function copy(needs: BaseBackupNeeds, session: Client): Promise<BaseManifest> {
@@ -73,19 +75,21 @@ async function copy(needs: BaseBackupNeeds, session: Client): Promise<BaseManife
     });
     throw error;
   }
-  const [, startLsn] = /start point: ([0-9A-F]+\/[0-9A-F]+)/.exec(said) ?? [];
+  const [, startLsn, timeline] = /start point: ([0-9A-F]+\/[0-9A-F]+) on timeline (\d+)/.exec(said) ?? [];
   const [, endLsn] = /end point: ([0-9A-F]+\/[0-9A-F]+)/.exec(said) ?? [];
   if (startLsn === undefined || endLsn === undefined)
     throw new Error(`pg_basebackup did not say what it copied: ${said}`);
   const manifest: BaseManifest = {
     label,
     startedAt: facts.now,
-    finishedAt: (await factsOf(session)).now,
+    // The session from before has been idle for as long as the copy took, and may have been cut.
+    finishedAt: await withSession(needs.replicationUrl, QUERY_MS_MAX, timeOf),
     systemIdentifier: facts.systemIdentifier,
     serverVersion: facts.version,
     database: facts.database,
     superuser: facts.superuser,
     segmentBytes: facts.segmentBytes,
+    timeline: Number(timeline),
     startLsn,
     endLsn,
     file,
@@ -113,6 +117,11 @@ async function rotate({ archive, keep, say }: BaseBackupNeeds, newest: BaseManif
         ],
   );
   const plan = planRotation(bases, keep);
+  const overdue = overdueVerification(
+    bases.filter(({ isVerified }) => isVerified),
+    { daily: keep.daily, now: newest.finishedAt },
+  );
+  if (overdue !== undefined) say(overdue);
   const abandoned = found.filter(
     ({ manifest, problem, label }) => manifest === undefined && problem === undefined && isAbandoned(label, newest),
   );

@@ -1,9 +1,9 @@
 import { BackupEnvironment, loadConfigOrExit, MigrationEnvironment } from '../src/config.ts';
+import { EX_USAGE } from '../src/platform/command.ts';
 import { Archive } from './archive.ts';
 import { RECORDED, recordSuccess } from './backup-record.ts';
 import type { Recorded } from './backup-record.ts';
 import { takeBaseBackup } from './base-backup.ts';
-import { runDrillCommand } from './drill-command.ts';
 import { listBackups } from './list-backups.ts';
 import { receiveWal } from './receive-wal.ts';
 import { verify } from './verify.ts';
@@ -16,9 +16,6 @@ const USAGE = `Usage: npm run backup                      a base backup now, the
        npm run backup -- drill [--messages N] [--record]
                                            rehearses the disaster on servers of its own`;
 
-/** The exit codes of sysexits.h for a wrong call. */
-const EX_USAGE = 64;
-
 const say = (line: string): void => {
   console.log(line);
 };
@@ -29,7 +26,11 @@ async function main([command = 'base', ...rest]: readonly string[]): Promise<num
     return 0;
   }
   const [kind] = rest;
-  if (command === 'drill') return await runDrillCommand(rest, say);
+  if (command === 'drill') {
+    // Only here: the drill needs stand-ins, which an image for operators lacks.
+    const { runDrillCommand } = await import('./drill-command.ts');
+    return await runDrillCommand(rest, say);
+  }
   if (command === 'record' && rest.length === 1 && isRecorded(kind)) {
     await recordSuccess(loadConfigOrExit(MigrationEnvironment).databaseUrl.reveal(), kind);
     return 0;
@@ -40,7 +41,8 @@ async function main([command = 'base', ...rest]: readonly string[]): Promise<num
   }
   const config = loadConfigOrExit(BackupEnvironment);
   const archive = new Archive(config.directory, config.key, config.keyPrevious);
-  const [databaseUrl, replicationUrl] = [config.databaseUrl.reveal(), config.replicationUrl.reveal()];
+  const databaseUrl = config.databaseUrl.reveal();
+  const replicationUrl = config.replicationUrl.reveal();
   const { postgresBin, keep } = config;
   if (command === 'base') {
     await takeBaseBackup({ archive, replicationUrl, postgresBin, keep, say });
@@ -52,7 +54,7 @@ async function main([command = 'base', ...rest]: readonly string[]): Promise<num
     await recordSuccess(databaseUrl, 'verify');
     say('The backup is good');
   } else {
-    await listBackups(archive, say);
+    await listBackups(archive, keep.daily, say);
   }
   return 0;
 }

@@ -2,6 +2,8 @@ import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
 
 const CONNECT_MS_MAX = 10_000;
+/** Some networks forget a connection that is silent for a few minutes. */
+const KEEP_ALIVE_AFTER_MS = 10_000;
 
 /** Runs `work` on one connection, and closes it. @param queryMsMax of each query. */
 export async function withSession<Result>(
@@ -22,6 +24,8 @@ export async function openSession(where: string | ClientConfig, queryMsMax: numb
     ...(typeof where === 'string' ? { connectionString: where } : where),
     connectionTimeoutMillis: CONNECT_MS_MAX,
     query_timeout: queryMsMax,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     application_name: 'plantao-backup',
   });
   client.on('error', () => {
@@ -29,6 +33,17 @@ export async function openSession(where: string | ClientConfig, queryMsMax: numb
   });
   await client.connect();
   return client;
+}
+
+/**
+ * Lets a session that holds a lock be idle for hours, and lets the server notice within half a minute that it is gone: until
+ * then the lock is held by nobody.
+ */
+export async function keepSession(session: Client): Promise<void> {
+  await session.query(
+    `set idle_session_timeout = 0; set tcp_user_timeout = '25s';
+     set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3`,
+  );
 }
 
 /** One value of one row. */
@@ -58,7 +73,6 @@ export async function factsOf(session: Client): Promise<ServerFacts> {
   );
   const [row] = rows;
   if (row === undefined) throw new Error('The database says nothing about itself');
-  const now = await askOne(session, 'select clock_timestamp()');
   const version = Number(row.version);
   return {
     version,
@@ -67,6 +81,12 @@ export async function factsOf(session: Client): Promise<ServerFacts> {
     segmentBytes: Number(row.bytes),
     database: row.database,
     superuser: row.superuser,
-    now: now instanceof Date ? now : new Date(String(now)),
+    now: await timeOf(session),
   };
+}
+
+/** By the database's clock. */
+export async function timeOf(session: Client): Promise<Date> {
+  const now = await askOne(session, 'select clock_timestamp()');
+  return now instanceof Date ? now : new Date(String(now));
 }

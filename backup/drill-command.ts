@@ -5,13 +5,13 @@ import { z } from 'zod';
 import { describeMachine } from '../bench/machine.ts';
 import { findRedisServer } from '../local/local-redis.ts';
 import { loadConfig, MigrationEnvironment } from '../src/config.ts';
+import { EX_USAGE } from '../src/platform/command.ts';
 import { recordSuccess } from './backup-record.ts';
 import { findAnyTools } from './drill/drill-cluster.ts';
 import { runDrill } from './drill/drill.ts';
 import type { DrillResult } from './drill/drill.ts';
 
 const MESSAGES_DEFAULT = 20_000;
-const EX_USAGE = 64;
 const PAGE = path.join(import.meta.dirname, '..', 'docs', 'backup.md');
 /** What stands between these lines of the page is written by the command. */
 const MARKS = ['<!-- drill -->', '<!-- /drill -->'] as const;

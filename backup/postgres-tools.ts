@@ -84,8 +84,8 @@ export interface Run {
   readonly arguments: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly user?: ServerUser;
-  /** A program that is not done by then is killed. */
-  readonly withinMs: number;
+  /** A program that is not done by then is killed. Undefined: whoever started it ends it. */
+  readonly withinMs: number | undefined;
 }
 
 /** A program that runs; what it says on standard error is kept, its output is for whoever started it. */
@@ -102,8 +102,7 @@ export function startTool(run: Run): Running {
     ...user,
     cwd: '/',
     env: { PATH: process.env.PATH, LC_ALL: 'C', ...environment },
-    timeout: withinMs,
-    killSignal: 'SIGKILL',
+    ...(withinMs === undefined ? {} : { timeout: withinMs, killSignal: 'SIGKILL' }),
   };
   const child = spawn(program, run.arguments, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';

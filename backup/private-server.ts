@@ -45,6 +45,9 @@ const ALONE = {
   shared_preload_libraries: '',
   synchronous_standby_names: '',
   ssl: 'off',
+  // Those of a machine that may be larger than this one.
+  shared_buffers: '128MB',
+  huge_pages: 'off',
   // Nobody is let in before the recovery is at its end.
   hot_standby: 'off',
   lc_messages: 'C',
@@ -64,11 +67,9 @@ export async function startPrivateServer(options: PrivateServerOptions): Promise
   // A socket's path may have a hundred characters, so it does not lie beside the data.
   const socket = fs.mkdtempSync(path.join(os.tmpdir(), 'plantao-server-'));
   giveTo(user, socket);
-  const [doors, config, log] = ['doors.conf', 'server.conf', 'server.log'].map((name) => path.join(socket, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const doors = path.join(socket, 'doors.conf');
+  const config = path.join(socket, 'server.conf');
+  const log = path.join(socket, 'server.log');
   fs.writeFileSync(doors, DOORS);
   fs.writeFileSync(config, '');
   const settings = {

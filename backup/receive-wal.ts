@@ -5,10 +5,10 @@ import type { Client } from 'pg';
 import { monotonicMs, pause } from '../src/platform/time.ts';
 import type { Archive } from './archive.ts';
 import { RECORD } from './backup-record.ts';
-import { askOne, factsOf, openSession } from './database-session.ts';
+import { askOne, factsOf, keepSession, openSession } from './database-session.ts';
 import { connectionOf, findPostgresTools, startTool } from './postgres-tools.ts';
 import type { PostgresTools, Running } from './postgres-tools.ts';
-import { bytesOf, endOfSegment, isHistoryName, isSegmentName } from './wal-segments.ts';
+import { bytesOf, endOfSegment, isHistoryName, isSegmentName, startOfSegment } from './wal-segments.ts';
 
 export interface ReceiverNeeds {
   readonly archive: Archive;
@@ -17,6 +17,8 @@ export interface ReceiverNeeds {
   /** Where the success is recorded. */
   readonly databaseUrl: string;
   readonly postgresBin: string | undefined;
+  /** What of the log may lie in the clear at once, beside the segment that grows; 1 GiB unless told. */
+  readonly spoolBytesMax?: number;
   readonly say: (line: string) => void;
 }
 
@@ -29,8 +31,10 @@ const QUERY_MS_MAX = 10_000;
 const RECEIVED_WITHIN_MS = 5_000;
 const AGAIN_AFTER_MS = 1_000;
 const AGAIN_AFTER_MS_MAX = 30_000;
-/** A year: it ends with us, not by itself. */
-const STREAM_MS_MAX = 2_147_483_647;
+/** A receiver whose line is dead waits for the server's goodbye for ever. */
+const END_WITHIN_MS = 5_000;
+/** 64 segments of the usual size. */
+const SPOOL_BYTES_MAX = 1_073_741_824;
 
 /** Holds back the log that is not sealed yet. Only what the archive has on its disk may be forgotten by the server. */
 const GUARD = 'plantao_backup';
@@ -43,11 +47,13 @@ const LOCK = 0x7077_616c;
  * Streams the log of the database into the archive until `signal` ends it, over every break of either.
  *
  * Safe to start again at any time: it goes on where the archive is, because the slot {@link GUARD} makes the server keep all
- * that is not sealed. The folder in which pg_receivewal writes is temporary, and nothing is lost with it.
+ * that is not sealed. The folder in which pg_receivewal writes is temporary, and nothing is lost with it. Of two receivers
+ * one waits: the other may be its own session before a break, which the server has not missed yet.
  *
- * @throws when another receiver of this database works already, and what no repetition heals.
+ * @throws when the archive is not there at the start.
  */
-export async function receiveWal(needs: ReceiverNeeds, signal: AbortSignal): Promise<void> {
+export async function receiveWal(given: ReceiverNeeds, signal: AbortSignal): Promise<void> {
+  const needs = { ...given, say: once(given.say) };
   await needs.archive.open();
   let failures = 0;
   while (!signal.aborted) {
@@ -55,7 +61,6 @@ export async function receiveWal(needs: ReceiverNeeds, signal: AbortSignal): Pro
     try {
       await stream(needs, signal);
     } catch (error) {
-      if (error instanceof CannotGoOn) throw error;
       if (monotonicMs() - startedAt > AGAIN_AFTER_MS_MAX) failures = 0;
       failures += 1;
       needs.say(`The log is not streamed: ${error instanceof Error ? error.message : String(error)}`);
@@ -64,34 +69,57 @@ export async function receiveWal(needs: ReceiverNeeds, signal: AbortSignal): Pro
   }
 }
 
-/** What stays wrong however often it is tried. */
-class CannotGoOn extends Error {}
+/** What is still as it was said last is not said again. */
+function once(say: (line: string) => void): (line: string) => void {
+  let last: string | undefined;
+  return (line) => {
+    if (line !== last) say(line);
+    last = line;
+  };
+}
 
 async function stream(needs: ReceiverNeeds, signal: AbortSignal): Promise<void> {
   const session = await openSession(needs.replicationUrl, QUERY_MS_MAX);
+  try {
+    if ((await askOne(session, 'select pg_try_advisory_lock($1)', [LOCK])) !== true) {
+      throw new Error('Another receiver streams the log of this database');
+    }
+    await keepSession(session);
+    const { major, segmentBytes } = await factsOf(session);
+    const tools = findPostgresTools(major, needs.postgresBin);
+    while (!signal.aborted) await fillSpool({ needs, session, tools, segmentBytes }, signal);
+  } finally {
+    await session.end().catch(() => undefined);
+  }
+}
+
+interface Streaming {
+  readonly needs: ReceiverNeeds;
+  readonly session: Client;
+  readonly tools: PostgresTools;
+  readonly segmentBytes: number;
+}
+
+/** Streams as much as may lie in the clear at once, or until `signal`; all that has come is sealed at the end. */
+async function fillSpool({ needs, session, tools, segmentBytes }: Streaming, signal: AbortSignal): Promise<void> {
   const spool = await fs.mkdtemp(path.join(os.tmpdir(), 'plantao-wal-'));
   let receiver: Running | undefined;
   try {
-    if ((await askOne(session, 'select pg_try_advisory_lock($1)', [LOCK])) !== true) {
-      throw new CannotGoOn('Another receiver streams the log of this database');
-    }
-    const facts = await factsOf(session);
-    const tools = findPostgresTools(facts.major, needs.postgresBin);
     await prepareSlots(needs, session);
-    receiver = startReceiver(needs, tools, spool);
+    receiver = startReceiver(needs, tools, { spool, upTo: await endOfSpool(needs, session, segmentBytes) });
     needs.say('The log is streamed');
-    const round = new Round({ needs, session, spool, segmentBytes: facts.segmentBytes });
-    while (!signal.aborted && receiver.child.exitCode === null && receiver.child.signalCode === null) {
+    const ended = signalOf(receiver);
+    const round = new Round({ needs, session, spool, segmentBytes, ended });
+    const isOver = AbortSignal.any([signal, ended]);
+    while (!isOver.aborted) {
       await round.run();
-      await pause(SEAL_EVERY_MS, signal).catch(() => undefined);
+      await pause(SEAL_EVERY_MS, isOver).catch(() => undefined);
     }
-    // Asked to end: what has come since the last round is sealed as well.
-    if (signal.aborted) await round.run();
-    else await receiver.ended;
+    if (!signal.aborted) await receiver.ended;
+    // Asked to end, or at the end of what may lie here at once: what has come since the last round is sealed as well.
+    await round.run();
   } finally {
-    receiver?.child.kill('SIGTERM');
-    await receiver?.ended.catch(() => undefined);
-    await session.end().catch(() => undefined);
+    if (receiver !== undefined) await end(receiver);
     await fs.rm(spool, { recursive: true, force: true });
   }
 }
@@ -115,13 +143,52 @@ async function prepareSlots({ say }: ReceiverNeeds, session: Client): Promise<vo
   await session.query('select pg_copy_physical_replication_slot($1, $2)', [GUARD, STREAM]);
 }
 
-function startReceiver({ replicationUrl }: ReceiverNeeds, tools: PostgresTools, spool: string): Running {
+/**
+ * Where pg_receivewal ends, to be started again once all is sealed: it takes the log as fast as the server gives it, which
+ * after a long break is faster than it can be sealed.
+ */
+async function endOfSpool(
+  { spoolBytesMax = SPOOL_BYTES_MAX }: ReceiverNeeds,
+  session: Client,
+  segmentBytes: number,
+): Promise<string> {
+  const from = await askOne(
+    session,
+    `select coalesce(restart_lsn, pg_current_wal_flush_lsn())::text from pg_replication_slots where slot_name = $1`,
+    [GUARD],
+  );
+  const segments = Math.max(1, Math.floor(spoolBytesMax / segmentBytes));
+  return startOfSegment(Number(bytesOf(String(from)) / BigInt(segmentBytes)) + segments, segmentBytes);
+}
+
+function signalOf({ child, ended }: Running): AbortSignal {
+  const controller = new AbortController();
+  const abort = (): void => {
+    controller.abort();
+  };
+  if (child.exitCode !== null || child.signalCode !== null) abort();
+  ended.then(abort, abort);
+  return controller.signal;
+}
+
+async function end({ child, ended }: Running): Promise<void> {
+  child.kill('SIGTERM');
+  const late = setTimeout(() => child.kill('SIGKILL'), END_WITHIN_MS);
+  await ended.catch(() => undefined);
+  clearTimeout(late);
+}
+
+function startReceiver(
+  { replicationUrl }: ReceiverNeeds,
+  tools: PostgresTools,
+  { spool, upTo }: { spool: string; upTo: string },
+): Running {
   const { dbname, environment } = connectionOf(replicationUrl);
   const running = startTool({
     program: path.join(tools.folder, 'pg_receivewal'),
-    arguments: ['-d', dbname, '-D', spool, '-S', STREAM, '--synchronous', '--no-loop', '-w', '-s', '1'],
+    arguments: ['-d', dbname, '-D', spool, '-S', STREAM, '-E', upTo, '--synchronous', '--no-loop', '-w', '-s', '1'],
     environment,
-    withinMs: STREAM_MS_MAX,
+    withinMs: undefined,
   });
   running.output.resume();
   return running;
@@ -132,6 +199,8 @@ interface RoundParts {
   readonly session: Client;
   readonly spool: string;
   readonly segmentBytes: number;
+  /** Nothing more comes. */
+  readonly ended: AbortSignal;
 }
 
 /** Seals what has come, time after time. */
@@ -154,7 +223,9 @@ class Round {
     const hasCome = await this.#hasCome(bytesOf(before.place));
     await this.#sealWhole();
     await this.#sealGrowing();
-    if (!hasCome || monotonicMs() - this.#recordedAt < RECORD_EVERY_MS) return;
+    // One that has become whole meanwhile is for the next round; until then some of it is in no archive.
+    const isLeft = (await fs.readdir(this.#parts.spool)).some(isSegmentName);
+    if (!hasCome || isLeft || monotonicMs() - this.#recordedAt < RECORD_EVERY_MS) return;
     this.#recordedAt = monotonicMs();
     // Everything that was committed before then is in the archive now.
     const record = await openSession(needs.databaseUrl, QUERY_MS_MAX);
@@ -168,7 +239,7 @@ class Round {
   /** Waits until pg_receivewal has on its disk what the server had on its own. */
   async #hasCome(place: bigint): Promise<boolean> {
     const giveUpAt = monotonicMs() + RECEIVED_WITHIN_MS;
-    while (monotonicMs() < giveUpAt) {
+    while (monotonicMs() < giveUpAt && !this.#parts.ended.aborted) {
       const flushed = await askOne(
         this.#parts.session,
         `select r.flush_lsn::text from pg_stat_replication r join pg_replication_slots s on s.active_pid = r.pid

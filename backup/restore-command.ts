@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { loadConfigOrExit, RestoreEnvironment } from '../src/config.ts';
+import { EX_USAGE } from '../src/platform/command.ts';
 import { Archive } from './archive.ts';
 import { restore } from './restore.ts';
 import { inspect } from './verify.ts';
@@ -9,7 +10,6 @@ const USAGE = `Usage: npm run restore -- [--to <time>] --into <folder>
   --to     the last moment to be restored, with its zone: 2026-11-21T18:00:00-03:00. Without it: all there is.
   --into   where the new database goes: a folder that is not there yet, or is empty`;
 
-const EX_USAGE = 64;
 const Options = z.strictObject({
   into: z.string().min(1),
   to: z.iso.datetime({ offset: true }).optional(),
@@ -67,6 +67,7 @@ function nextSteps(into: string, folder: string): readonly string[] {
     `  2. Start the new one as its owner: ${folder}/pg_ctl -D ${into} start`,
     '     (where postgresql.conf is kept elsewhere, as on Debian, copy it there first; its passwords are those of the backup)',
     '  3. npm run migrate -- up, then services and workers with this DATABASE_URL and the same MASTER_KEY. Redis may be empty.',
+    '     (where MASTER_KEY was changed since: the MASTER_KEY of that time as MASTER_KEY_PREVIOUS, then npm run rotate -- master-key)',
     '  4. npm run backup -- wal, and at once npm run backup: before that nothing newer than this restore is kept.',
   ];
 }

@@ -12,6 +12,8 @@ import { findPostgresTools, giveTo, serverUser } from './postgres-tools.ts';
 import type { PostgresTools, ServerUser } from './postgres-tools.ts';
 import { startPrivateServer } from './private-server.ts';
 import type { PrivateServer } from './private-server.ts';
+import { findWay, isOnWay, isSegmentOnWay } from './timelines.ts';
+import type { Way } from './timelines.ts';
 import { firstGap, segmentNumber, segmentOfPlace } from './wal-segments.ts';
 
 export interface RestoreNeeds {
@@ -40,7 +42,7 @@ export interface Restored {
   readonly connection: ClientConfig;
   /** The last commit of the log that was applied; undefined when there was none after the base backup. */
   readonly lastCommitAt: Date | undefined;
-  /** The segment that is missing in the middle of the log. What comes after it could not be used. */
+  /** Whether a segment is missing in the middle of the log; what comes after it could not be used. */
   readonly gap: boolean;
   /** From the first byte read to a server that answers. */
   readonly tookMs: number;
@@ -62,7 +64,8 @@ export async function restore(needs: RestoreNeeds, target: RestoreTarget): Promi
   const startedAt = monotonicMs();
   const { archive, say } = needs;
   await archive.open();
-  const base = await chooseBase(needs, target.to);
+  const way = await findWay(archive, await archive.log());
+  const base = await chooseBase(needs, way, target.to);
   const tools = findPostgresTools(Math.floor(base.serverVersion / 10_000), needs.postgresBin);
   const user = serverUser();
   const data = path.resolve(target.into);
@@ -71,13 +74,13 @@ export async function restore(needs: RestoreNeeds, target: RestoreTarget): Promi
   try {
     await extract(archive.readBase(base), data, user);
     await target.beforeRecovery?.(data, tools, user);
-    const log = await bringLog(needs, { base, data, user });
+    const log = await bringLog(needs, { base, way, data, user });
     const server = await startPrivateServer({
       tools,
       user,
       data,
       superuser: base.superuser,
-      settings: recoverySettings(target.to),
+      settings: recoverySettings(target.to, base.timeline > way.timeline ? undefined : way),
       readyWithinMs: RECOVERY_MS_MAX,
       ...(target.port === undefined ? {} : { port: target.port }),
     });
@@ -94,10 +97,13 @@ export async function restore(needs: RestoreNeeds, target: RestoreTarget): Promi
   }
 }
 
-async function chooseBase({ archive, say }: RestoreNeeds, to: Date | undefined): Promise<BaseManifest> {
+async function chooseBase({ archive, say }: RestoreNeeds, way: Way, to: Date | undefined): Promise<BaseManifest> {
   const found = await archive.bases();
   for (const { label, problem } of found) if (problem !== undefined) say(`${label} cannot be used: ${problem}`);
-  const usable = found.flatMap(({ manifest }) => manifest ?? []);
+  const whole = found.flatMap(({ manifest }) => manifest ?? []);
+  const usable = whole.filter((base) => isOnWay(way, base));
+  for (const { label } of whole.filter((base) => !isOnWay(way, base)))
+    say(`${label} is of a history that a restore has left behind`);
   const chosen = usable.find(({ finishedAt }) => to === undefined || finishedAt <= to);
   if (chosen !== undefined) return chosen;
   const oldest = usable.at(-1)?.finishedAt.toISOString();
@@ -149,6 +155,7 @@ async function extract(tar: AsyncIterable<Buffer>, data: string, user: ServerUse
 
 interface Extracted {
   readonly base: BaseManifest;
+  readonly way: Way;
   readonly data: string;
   readonly user: ServerUser;
 }
@@ -159,7 +166,7 @@ interface Extracted {
  * All of it lies in the clear beside the copy until the server has recovered: the server needs no key, and no program of
  * ours, to read it.
  */
-async function bringLog(needs: RestoreNeeds, { base, data, user }: Extracted): Promise<{ gap: boolean }> {
+async function bringLog(needs: RestoreNeeds, { base, way, data, user }: Extracted): Promise<{ gap: boolean }> {
   const { archive, say } = needs;
   const log = await archive.log();
   const { segmentBytes } = base;
@@ -179,22 +186,25 @@ async function bringLog(needs: RestoreNeeds, { base, data, user }: Extracted): P
   fs.writeFileSync(path.join(data, 'recovery.signal'), '');
   giveTo(user, path.join(data, 'recovery.signal'));
   say(`Log: ${whole.length} segments and ${growing.length} that still grew`);
-  const gap = gapOf(log, base);
+  const gap = gapOf(log, way, base);
   if (gap !== undefined) say(`Segment number ${gap} of the log is missing: nothing behind it can be restored`);
   return { gap: gap !== undefined };
 }
 
 /** The number of the first segment that is missing between the base backup and the end of the log. */
-export function gapOf(log: ArchivedLog, base: BaseManifest): number | undefined {
-  const present = [...log.segments, ...log.partial].map((name) => segmentNumber(name, base.segmentBytes));
-  return firstGap(segmentOfPlace(base.endLsn, base.segmentBytes), present);
+export function gapOf(log: ArchivedLog, way: Way, base: BaseManifest): number | undefined {
+  const { segmentBytes } = base;
+  const present = [...log.segments, ...log.partial].filter((name) => isSegmentOnWay(way, name, segmentBytes));
+  const numbers = present.map((name) => segmentNumber(name, segmentBytes));
+  return firstGap(segmentOfPlace(base.endLsn, segmentBytes), numbers);
 }
 
 /** The archive is in pg_wal already, where the server looks when its command finds nothing. */
-function recoverySettings(to: Date | undefined): Record<string, string> {
+function recoverySettings(to: Date | undefined, way: Way | undefined): Record<string, string> {
   return {
     restore_command: 'false',
-    recovery_target_timeline: 'latest',
+    // "latest" looks for one history after the other, and would stop where one was not kept.
+    recovery_target_timeline: way === undefined ? 'latest' : String(way.timeline),
     recovery_target_action: 'promote',
     // Names of zones, Z among them, are not known yet when the server reads this.
     ...(to === undefined ? {} : { recovery_target_time: to.toISOString().replace('Z', '+00') }),

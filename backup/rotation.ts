@@ -20,7 +20,8 @@ const FIRST_MONDAY_MS = 4 * DAY_MS;
 /**
  * Which base backups may go: all but the newest of each of the last days, and of each of the last weeks, that have one.
  *
- * The newest one and the newest one that was verified always stay. Days and weeks without a backup do not count, so that a
+ * The newest one, the newest one that was verified and all that are less than a day older than the newest always stay: what
+ * was broken an hour ago may be whole only in the backup before that. Days and weeks without a backup do not count, so that a
  * schedule that has stopped deletes nothing more. The log stays from the oldest backup of a day on; an older one of a week
  * brings what it needs to be restored as it was, and nothing after that.
  */
@@ -32,7 +33,7 @@ export function planRotation(
   const withLog = new Set(
     [
       ...newestOfEach(newestFirst, (at) => Math.floor(at / DAY_MS)).slice(0, keep.daily),
-      newestFirst[0],
+      ...newestFirst.filter((base) => isYoung(base, newestFirst)),
       newestFirst.find((base) => base.isVerified),
     ].filter((base) => base !== undefined),
   );
@@ -42,6 +43,20 @@ export function planRotation(
     remove: newestFirst.filter((base) => !kept.has(base)).map(({ label }) => label),
     logFrom: withLog.size === 0 ? undefined : Math.min(...[...withLog].map(({ firstSegment }) => firstSegment)),
   };
+}
+
+function isYoung({ finishedAt }: Rotated, [newest]: readonly Rotated[]): boolean {
+  return newest !== undefined && newest.finishedAt.getTime() - finishedAt.getTime() < DAY_MS;
+}
+
+/** What to say of a verification that was so long ago that the log since then is kept for its sake alone. */
+export function overdueVerification(
+  verified: readonly { readonly label: string; readonly finishedAt: Date }[],
+  { daily, now }: { readonly daily: number; readonly now: Date },
+): string | undefined {
+  const newest = verified.toSorted((left, right) => right.finishedAt.getTime() - left.finishedAt.getTime())[0];
+  if (newest === undefined || now.getTime() - newest.finishedAt.getTime() <= 2 * daily * DAY_MS) return undefined;
+  return `Nothing newer than ${newest.label} was verified, so all of the log since then is kept: npm run backup -- verify`;
 }
 
 function newestOfEach(newestFirst: readonly Rotated[], periodOf: (atMs: number) => number): readonly Rotated[] {

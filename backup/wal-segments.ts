@@ -20,8 +20,16 @@ export function segmentNumber(name: string, segmentBytes: number): number {
 
 /** Where the log stands after this segment, as PostgreSQL writes a place of the log. */
 export function endOfSegment(name: string, segmentBytes: number): string {
-  const end = BigInt(segmentNumber(name, segmentBytes) + 1) * BigInt(segmentBytes);
-  return `${(end >> 32n).toString(16)}/${(end & 0xffff_ffffn).toString(16)}`.toUpperCase();
+  return startOfSegment(segmentNumber(name, segmentBytes) + 1, segmentBytes);
+}
+
+export function startOfSegment(number: number, segmentBytes: number): string {
+  const start = BigInt(number) * BigInt(segmentBytes);
+  return `${(start >> 32n).toString(16)}/${(start & 0xffff_ffffn).toString(16)}`.toUpperCase();
+}
+
+export function timelineOf(name: string): number {
+  return parseInt(name.slice(0, 8), 16);
 }
 
 /** The segment in which this place of the log lies; the end of one belongs to it, and not to the next. */

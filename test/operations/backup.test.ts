@@ -5,9 +5,11 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Archive } from '../../backup/archive.ts';
 import type { BaseManifest } from '../../backup/archive.ts';
-import { planRotation } from '../../backup/rotation.ts';
+import { gapOf } from '../../backup/restore.ts';
+import { overdueVerification, planRotation } from '../../backup/rotation.ts';
 import type { Rotated } from '../../backup/rotation.ts';
 import { CHUNK_BYTES, openFile, sealFile } from '../../backup/sealed-file.ts';
+import { isOnWay, readHistory } from '../../backup/timelines.ts';
 import { endOfSegment, firstGap, segmentNumber, segmentOfPlace } from '../../backup/wal-segments.ts';
 import { BackupEnvironment, loadConfig } from '../../src/config.ts';
 import { sealingKey } from '../../src/platform/crypto.ts';
@@ -120,6 +122,7 @@ describe('the archive', () => {
     database: 'plantao',
     superuser: 'postgres',
     segmentBytes: SEGMENT_BYTES,
+    timeline: 1,
     startLsn: '0/2000028',
     endLsn: '0/2000100',
     file: { bytes: 0, plainBytes: 0, sha256: '' },
@@ -209,10 +212,22 @@ describe('the rotation', () => {
     expect(plan.logFrom).toBe(19);
   });
 
-  it('keeps one of a day', () => {
-    const plan = planRotation([base('2026-11-21T03'), base('2026-11-21T15')], { daily: 7, weekly: 4 });
+  it('keeps one of a day, once the others are a day older than the newest', () => {
+    const day = [base('2026-11-21T03'), base('2026-11-21T15')];
 
-    expect(plan.remove).toEqual(['2026-11-21T03']);
+    expect(planRotation(day, { daily: 7, weekly: 4 }).remove).toEqual([]);
+    expect(planRotation([...day, base('2026-11-22T02')], { daily: 7, weekly: 4 }).remove).toEqual([]);
+    expect(planRotation([...day, base('2026-11-22T03')], { daily: 7, weekly: 4 }).remove).toEqual(['2026-11-21T03']);
+  });
+
+  it('says when the log is kept for a verification that was long ago', () => {
+    const verified = [base('2026-11-01'), base('2026-11-05')];
+
+    expect(overdueVerification(verified, { daily: 7, now: new Date('2026-11-19T03:00:00Z') })).toBeUndefined();
+    expect(overdueVerification(verified, { daily: 7, now: new Date('2026-11-19T03:00:01Z') })).toMatch(
+      'Nothing newer than 2026-11-05 was verified',
+    );
+    expect(overdueVerification([], { daily: 7, now: new Date() })).toBeUndefined();
   });
 
   it('never lets the last one go, nor the last one that was verified, however old', () => {
@@ -242,6 +257,48 @@ describe('the log', () => {
     expect(firstGap(2, [3, 5])).toBe(4);
     expect(firstGap(2, [4])).toBe(3);
     expect(firstGap(2, [1])).toBeUndefined();
+  });
+});
+
+describe('the log of a database that was restored to an earlier moment', () => {
+  const HISTORY = '1\t0/5000100\tbefore 2026-11-21 15:00:00+00\n\n# a comment\n2\t0/8000000\tno recovery target\n';
+  const way = { timeline: 3, leftAt: readHistory(HISTORY) };
+
+  it.each([
+    [1, '0/5000100', true],
+    [1, '0/5000101', false],
+    [2, '0/7000000', true],
+    [2, '0/8000028', false],
+    [3, '0/9000000', true],
+    [4, '0/1000000', true],
+  ])('leads on from a base backup of timeline %i that ends at %s: %s', (timeline, endLsn, isOn) => {
+    expect(isOnWay(way, { timeline, endLsn })).toBe(isOn);
+  });
+
+  it('has a gap where only a timeline that was left has the segment', () => {
+    const base = {
+      label: '20261121T030000Z',
+      startedAt: new Date(),
+      finishedAt: new Date(),
+      systemIdentifier: '7',
+      serverVersion: 150_014,
+      database: 'plantao',
+      superuser: 'postgres',
+      segmentBytes: SEGMENT_BYTES,
+      timeline: 1,
+      startLsn: '0/3000028',
+      endLsn: '0/3000100',
+      file: { bytes: 0, plainBytes: 0, sha256: '' },
+    };
+    const log = (...names: readonly string[]) => ({
+      segments: names.map((name) => `0000000${name.slice(0, 1)}000000000000000${name.slice(1)}`),
+      partial: [],
+      histories: [],
+    });
+
+    expect(gapOf(log('14', '15', '16', '25', '26', '27', '38'), way, base)).toBeUndefined();
+    expect(gapOf(log('14', '15', '16', '26', '27', '38'), way, base)).toBe(5);
+    expect(gapOf(log('14', '15', '16', '25', '27', '38'), way, base)).toBe(6);
   });
 });
 
@@ -277,7 +334,7 @@ describe('the metrics of backups', () => {
       expect(after).toContain('plantao_backup_last_success_timestamp_seconds{kind="verify"} 1795132800');
       expect(Number(/^plantao_wal_archive_lag_seconds (.+)$/m.exec(after)?.[1])).toBeGreaterThan(590);
     } finally {
-      meter.close();
+      await meter.close();
       await database.close();
     }
   });
