@@ -41,7 +41,9 @@ function told({ current, pending, unreadable }: Sealing): number {
   if (unreadable.length > 0) return 1;
   if (pending === 0) {
     console.log('Nothing in this database needs the previous key.');
-    console.log('Give every process the new MASTER_KEY, ask once more with --plan; then MASTER_KEY_PREVIOUS may be removed.');
+    console.log(
+      'Give every process the new MASTER_KEY, ask once more with --plan; then MASTER_KEY_PREVIOUS may be removed.',
+    );
     console.log(
       'Keep the old key apart until the last backup made under it is gone: without it nobody in that one can be answered.',
     );
