@@ -96,7 +96,7 @@ describe('docs/decisions/', () => {
 
 /** The scripts that a text tells somebody to run. */
 function scriptsIn(text: string): readonly string[] {
-  return [...text.matchAll(/\bnpm (?:run (?:--silent )?([\w-]+)|(start|test)\b)/g)].map(
+  return [...text.matchAll(/\bnpm (?:run (?:--silent )?([\w:-]*\w)|(start|test)\b)/g)].map(
     ([, named, short]) => named ?? short ?? '',
   );
 }
