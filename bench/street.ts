@@ -5,6 +5,8 @@ import { freePort } from '../local/ports.ts';
 import { runMigrations } from '../local/run-migrations.ts';
 import { DEMO_ARTICLES } from '../sandbox/demo/articles.ts';
 import { DEMO_COMPANY } from '../sandbox/demo/company.ts';
+import { isReady, platformApi } from '../test/support/product-calls.ts';
+import type { PlatformApi } from '../test/support/product-calls.ts';
 import { until } from '../test/support/until.ts';
 import type { Ground } from './ground.ts';
 import type { Program } from './program.ts';
@@ -32,6 +34,7 @@ export class Street {
   readonly #ground: Ground;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #url: string;
+  readonly #api: PlatformApi;
   readonly #closers: (() => Promise<unknown>)[];
 
   private constructor(parts: {
@@ -48,6 +51,7 @@ export class Street {
     this.service = parts.service;
     this.#environment = parts.environment;
     this.#url = `http://127.0.0.1:${parts.environment.PORT ?? ''}`;
+    this.#api = platformApi(this.#url, parts.environment.ADMIN_API_KEY ?? '');
     this.#closers = parts.closers;
     this.metrics.set('service', `${this.#url}/metrics`);
   }
@@ -100,9 +104,9 @@ export class Street {
 
   /** The demo company without its limits on contacts: two thousand customers here write like two million. */
   async tenant(): Promise<string> {
-    const { id } = WithId.parse(await this.api('POST', '/api/v1/tenants', DEMO_COMPANY));
+    const { id } = WithId.parse(await this.#api('POST', '/api/v1/tenants', DEMO_COMPANY));
     const noLimits = { contactPerMinute: 0, contactPerDay: 0, loopBreaker: 0 };
-    await this.api('PATCH', `/api/v1/tenants/${id}/settings`, noLimits);
+    await this.#api('PATCH', `/api/v1/tenants/${id}/settings`, noLimits);
     return id;
   }
 
@@ -114,7 +118,7 @@ export class Street {
     const [secret, token] = [randomBytes(24).toString('hex'), randomBytes(16).toString('hex')];
     const { gateway } = await this.standIns.ask('addresses', {}, Addresses);
     const { id } = WithId.parse(
-      await this.api('POST', `/api/v1/tenants/${tenantId}/channels`, {
+      await this.#api('POST', `/api/v1/tenants/${tenantId}/channels`, {
         name,
         kind: 'whaticket',
         gateway: { profile: 'launcherbr', baseUrl: gateway, token },
@@ -130,32 +134,17 @@ export class Street {
   /** Needs a worker. */
   async learnArticles(tenantId: string): Promise<void> {
     const documents = `/api/v1/tenants/${tenantId}/knowledge/documents`;
-    for (const article of DEMO_ARTICLES) await this.api('POST', documents, article);
+    for (const article of DEMO_ARTICLES) await this.#api('POST', documents, article);
     await until(async () => {
-      const { items } = Documents.parse(await this.api('GET', `${documents}?limit=100`));
+      const { items } = Documents.parse(await this.#api('GET', `${documents}?limit=100`));
       return items.length === DEMO_ARTICLES.length && items.every((document) => document.state === 'ready');
     }, INDEX_WITHIN_MS);
-  }
-
-  async api(method: string, path: string, body?: unknown): Promise<unknown> {
-    const response = await fetch(`${this.#url}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${this.#environment.ADMIN_API_KEY ?? ''}`, 'content-type': 'application/json' },
-      signal: AbortSignal.timeout(15_000),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const answer: unknown = await response.json();
-    if (!response.ok) throw new Error(`${method} ${path} was answered ${response.status}: ${JSON.stringify(answer)}`);
-    return answer;
   }
 }
 
 async function untilReady(program: Program, port: string): Promise<void> {
   await until(async () => {
     if (!program.isRunning) throw new Error(`${program.name} ended while it was starting: ${program.lastWords}`);
-    return await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(1_000) }).then(
-      (response) => response.ok,
-      () => false,
-    );
+    return await isReady(`http://127.0.0.1:${port}`);
   }, START_WITHIN_MS);
 }

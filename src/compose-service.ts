@@ -67,6 +67,7 @@ export interface Service {
 export async function composeService(config: ServiceConfig, log: Logger): Promise<Service> {
   const opening = { config, closing: new Lifecycle(log), log };
   const base = await openBase(opening, API_POOL);
+  await base.tenants.assertMasterKey(log);
   const intakeDb = openDatabase(opening, INTAKE_POOL);
   const heart = new Heart({
     db: intakeDb,

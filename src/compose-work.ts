@@ -70,6 +70,7 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
   const opening = { config, closing: new Lifecycle(log), log };
   const { closing } = opening;
   const base = await openBase(opening, WORKER_POOL);
+  await base.tenants.assertMasterKey(log);
   const outbox = new OutboxStore(base.db);
   const deliveries = openDeliveries(config, base, outbox);
   const ringDelivery = (id: ConversationId): void => {

@@ -49,7 +49,7 @@ export interface Opening {
   readonly log: Logger;
 }
 
-/** @throws when the database cannot be reached for ten seconds, lacks a migration or has another master key. Redis may be away. */
+/** @throws when the database cannot be reached for ten seconds, or lacks a migration. Redis may be away. */
 export async function openBase(opening: Opening, pool: PoolOptions): Promise<Base> {
   const { config, closing, log } = opening;
   const redis = closing.keep('redis', createRedis(config.redisUrl, log), (it) => {
@@ -61,10 +61,7 @@ export async function openBase(opening: Opening, pool: PoolOptions): Promise<Bas
   const db = openDatabase(opening, pool);
   const healthDb = openDatabase(opening, HEALTH_POOL);
   const tenants = new TenantStore(db, { current: config.masterKey, previous: config.masterKeyPrevious });
-  await onceReachable(async () => {
-    await assertMigrated(db, MIGRATIONS);
-    await tenants.assertMasterKey(log);
-  }, log);
+  await onceReachable(() => assertMigrated(db, MIGRATIONS), log);
   return {
     db,
     redis,

@@ -306,7 +306,6 @@ function shared(read: z.infer<z.ZodObject<typeof everyProcess>>) {
     host: read.HOST,
     logLevel: read.LOG_LEVEL,
     observation: observationOf(read),
-    build: { version: VERSION, commit: read.BUILD_COMMIT },
     coalescing: { minMs: read.COALESCE_MIN_MS, maxMs: read.COALESCE_MAX_MS },
     outboundPrivateHosts: read.OUTBOUND_PRIVATE_HOSTS,
   };

@@ -8,7 +8,7 @@ import { listen } from './platform/http-server.ts';
 /** The HTTP service: `npm run serve`. */
 const config = loadConfigOrExit(ServiceEnvironment);
 const { log, close: lastWords } = await startObservation(config.observation, 'service');
-collectProcessMetrics(config.build);
+collectProcessMetrics(config.observation.build);
 
 await runUntilSignal(
   log,

@@ -39,7 +39,7 @@ const startQuarantine = () =>
 
 const config = loadConfigOrExit(WorkerEnvironment);
 const { log, close: lastWords } = await startObservation(config.observation, 'worker');
-collectProcessMetrics(config.build);
+collectProcessMetrics(config.observation.build);
 
 await runUntilSignal(
   log,

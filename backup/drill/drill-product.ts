@@ -7,6 +7,8 @@ import { freePort } from '../../local/ports.ts';
 import { GeminiStandIn } from '../../sandbox/gemini/gemini-stand-in.ts';
 import type { Connection } from '../../sandbox/whaticket/connection.ts';
 import { WhaticketStandIn } from '../../sandbox/whaticket/whaticket-stand-in.ts';
+import { isReady, platformApi } from '../../test/support/product-calls.ts';
+import type { PlatformApi } from '../../test/support/product-calls.ts';
 import { until } from '../../test/support/until.ts';
 
 const WithId = z.object({ id: z.string() });
@@ -27,6 +29,8 @@ export class DrillProduct {
   readonly #gemini: GeminiStandIn;
   readonly #logs: string;
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #url: string;
+  readonly #api: PlatformApi;
   #connection: Connection | undefined;
   #programs: Program[] = [];
   #started = 0;
@@ -42,11 +46,14 @@ export class DrillProduct {
     this.#gateway = parts.gateway;
     this.#gemini = parts.gemini;
     this.#logs = parts.logs;
+    const adminApiKey = randomBytes(24).toString('hex');
+    this.#url = `http://127.0.0.1:${parts.port}`;
+    this.#api = platformApi(this.#url, adminApiKey);
     this.#environment = {
       REDIS_URL: parts.redis.url,
       // Kept apart from the database, and the same before and after: without it nobody could be answered.
       MASTER_KEY: randomBytes(32).toString('base64'),
-      ADMIN_API_KEY: randomBytes(24).toString('hex'),
+      ADMIN_API_KEY: adminApiKey,
       GEMINI_API_KEY: 'a-key-of-the-stand-in',
       GEMINI_BASE_URL: parts.gemini.url,
       HOST: '127.0.0.1',
@@ -65,10 +72,6 @@ export class DrillProduct {
     const gemini = await GeminiStandIn.start();
     gemini.answers('Abrimos às 7h e fechamos às 20h, de segunda a sábado.', 0.9);
     return new DrillProduct({ redis, gateway, gemini, logs: folder, port: await freePort() });
-  }
-
-  get #url(): string {
-    return `http://127.0.0.1:${this.#environment.PORT ?? ''}`;
   }
 
   async startService(databaseUrl: string): Promise<void> {
@@ -107,7 +110,7 @@ export class DrillProduct {
     const documents = `/api/v1/tenants/${tenantId}/knowledge/documents`;
     const { id } = await this.#make(documents, ARTICLE);
     await until(
-      async () => Document.parse(await this.#call('GET', `${documents}/${id}`)).state === 'ready',
+      async () => Document.parse(await this.#api('GET', `${documents}/${id}`)).state === 'ready',
       INDEX_WITHIN_MS,
     );
     return { tenantId, channelId };
@@ -141,29 +144,12 @@ export class DrillProduct {
     this.#programs.push(program);
     await until(async () => {
       if (!program.isRunning) throw new Error(`${file} ended while it was starting: ${program.lastWords}`);
-      return await fetch(`http://127.0.0.1:${environment.PORT ?? ''}/readyz`, {
-        signal: AbortSignal.timeout(1_000),
-      }).then(
-        (response) => response.ok,
-        () => false,
-      );
+      return await isReady(`http://127.0.0.1:${environment.PORT ?? ''}`);
     }, START_WITHIN_MS);
     return program;
   }
 
   async #make(path: string, body: unknown): Promise<{ id: string }> {
-    return WithId.parse(await this.#call('POST', path, body));
-  }
-
-  async #call(method: string, path: string, body?: unknown): Promise<unknown> {
-    const response = await fetch(`${this.#url}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${this.#environment.ADMIN_API_KEY ?? ''}`, 'content-type': 'application/json' },
-      signal: AbortSignal.timeout(15_000),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const answer: unknown = await response.json();
-    if (!response.ok) throw new Error(`${method} ${path} was answered ${response.status}: ${JSON.stringify(answer)}`);
-    return answer;
+    return WithId.parse(await this.#api('POST', path, body));
   }
 }

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { NODE_FLAGS } from '../../local/node-flags.ts';
 import { waitUntilGone } from '../../local/processes.ts';
 import { systemClock } from '../../src/platform/time.ts';
+import { isReady } from '../support/product-calls.ts';
 import { until } from '../support/until.ts';
 import type { Life } from './history.ts';
 import { signalTree } from './process-tree.ts';
@@ -51,13 +52,10 @@ export class KeptProcess {
 
   /** Resolves when the process that runs now says that it is ready. */
   async untilReady(): Promise<void> {
-    const url = `http://127.0.0.1:${this.#options.environment.PORT ?? ''}/readyz`;
+    const url = `http://127.0.0.1:${this.#options.environment.PORT ?? ''}`;
     await until(async () => {
       if (this.failedStarts > 0) throw new Error(`${this.name} does not start; see ${this.#logFile}`);
-      return await fetch(url, { signal: AbortSignal.timeout(1_000) }).then(
-        (response) => response.ok,
-        () => false,
-      );
+      return await isReady(url);
     }, READY_WITHIN_MS);
   }
 

@@ -3,6 +3,8 @@ import type { Pool } from 'pg';
 import { z } from 'zod';
 import { freePort } from '../../local/ports.ts';
 import { pause, systemClock } from '../../src/platform/time.ts';
+import { platformApi } from '../support/product-calls.ts';
+import type { PlatformApi } from '../support/product-calls.ts';
 import type { Takeover } from './history.ts';
 import { KeptProcess } from './kept-process.ts';
 import {
@@ -51,7 +53,7 @@ export class Product implements Pipeline {
   readonly workers: readonly KeptProcess[];
   readonly #db: Pool;
   readonly #url: string;
-  readonly #adminKey: string;
+  readonly #api: PlatformApi;
   /** Of the tenants and the channels, by name. */
   readonly #ids = new Map<string, string>();
 
@@ -66,7 +68,7 @@ export class Product implements Pipeline {
     this.workers = parts.workers;
     this.#db = parts.db;
     this.#url = parts.url;
-    this.#adminKey = parts.adminKey;
+    this.#api = platformApi(parts.url, parts.adminKey, API_WITHIN_MS);
   }
 
   static async start({ servers, standIns, workers: count }: PipelineParts): Promise<Product> {
@@ -188,17 +190,5 @@ export class Product implements Pipeline {
     );
     const [row] = rows;
     return row === undefined ? undefined : { tenantId: row.tenant_id, conversationId: row.conversation_id };
-  }
-
-  async #api(method: string, path: string, body: unknown): Promise<unknown> {
-    const response = await fetch(`${this.#url}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${this.#adminKey}`, 'content-type': 'application/json' },
-      signal: AbortSignal.timeout(API_WITHIN_MS),
-      body: JSON.stringify(body),
-    });
-    const answer: unknown = await response.json();
-    if (!response.ok) throw new Error(`${method} ${path} was answered ${response.status}: ${JSON.stringify(answer)}`);
-    return answer;
   }
 }

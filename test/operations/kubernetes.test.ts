@@ -3,13 +3,6 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
-import { Deployment } from 'kubernetes-models/apps/v1';
-import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
-import { Job } from 'kubernetes-models/batch/v1';
-import { Ingress, NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
-import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
-import { ConfigMap, Namespace, Service, ServiceAccount } from 'kubernetes-models/v1';
 import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { VARIABLES } from '../../src/config.ts';
@@ -43,23 +36,37 @@ const PodMonitor = z.strictObject({
   }),
 });
 
-const MODELS = {
-  ConfigMap,
-  Deployment,
-  HorizontalPodAutoscaler,
-  Ingress,
-  Job,
-  Namespace,
-  NetworkPolicy,
-  PodDisruptionBudget,
-  ScaledObject,
-  Service,
-  ServiceAccount,
-} as const;
-
 interface Validated {
   validate(this: unknown): void;
 }
+
+interface ModelOfKind {
+  readonly prototype: Validated;
+  readonly apiVersion: unknown;
+}
+
+/** Where the model of each kind is. Their declarations do not pass our own check of types, so they are loaded without. */
+const MODULES: Readonly<Record<string, readonly string[]>> = {
+  'kubernetes-models/v1': ['ConfigMap', 'Namespace', 'Service', 'ServiceAccount'],
+  'kubernetes-models/apps/v1': ['Deployment'],
+  'kubernetes-models/autoscaling/v2': ['HorizontalPodAutoscaler'],
+  'kubernetes-models/batch/v1': ['Job'],
+  'kubernetes-models/networking.k8s.io/v1': ['Ingress', 'NetworkPolicy'],
+  'kubernetes-models/policy/v1': ['PodDisruptionBudget'],
+  '@kubernetes-models/keda/keda.sh/v1alpha1': ['ScaledObject'],
+};
+const Model = z.custom<ModelOfKind>((it) => typeof it === 'function' && 'apiVersion' in it);
+
+async function modelsIn(
+  module: string,
+  kinds: readonly string[],
+): Promise<readonly (readonly [string, ModelOfKind])[]> {
+  const loaded: unknown = await import(module);
+  const models = z.record(z.string(), z.unknown()).parse({ ...z.looseObject({}).parse(loaded) });
+  return kinds.map((kind) => [kind, Model.parse(models[kind])] as const);
+}
+
+const MODELS = new Map((await Promise.all(Object.entries(MODULES).map((it) => modelsIn(...it)))).flat());
 
 /** What the schema of its kind says against a manifest, as sentences. */
 function wrongWith(manifest: Manifest): readonly string[] {
@@ -68,15 +75,14 @@ function wrongWith(manifest: Manifest): readonly string[] {
     const parsed = PodMonitor.safeParse(manifest);
     return parsed.success ? [] : [`${name}: ${parsed.error.message}`];
   }
-  const Model = Object.entries(MODELS).find(([kind]) => kind === manifest.kind)?.[1];
-  if (Model === undefined) return [`${name}: nobody knows this kind`];
+  const model = MODELS.get(manifest.kind);
+  if (model === undefined) return [`${name}: nobody knows this kind`];
   const watched = watchReads(manifest);
   try {
     // On the watched object itself: a model would be a copy.
-    const model: Validated = Object.create(Model.prototype, {}) as Validated;
-    model.validate.call(watched.value);
+    model.prototype.validate.call(watched.value);
     const unknown = watched.unread().map((field) => `${name}: no schema knows ${field}`);
-    return Model.apiVersion === manifest.apiVersion ? unknown : [`${name}: ${manifest.apiVersion}`, ...unknown];
+    return model.apiVersion === manifest.apiVersion ? unknown : [`${name}: ${manifest.apiVersion}`, ...unknown];
   } catch (error) {
     return [`${name}: ${String(error)}`];
   }
