@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   pool = `measured-${(pools += 1)}`;
-  const options = { name: pool, connectionsMax: 1, queryTimeoutMs: 400, acquireTimeoutMs: 300 };
+  const options = { name: pool, connectionsMax: 1, queryTimeoutMs: 3_000, acquireTimeoutMs: 1_500 };
   const log = createLogger({ level: 'silent', process: 'test' });
   db = createDatabase<unknown>(createPool(Secret.of(line.through(test.url)), options, log));
 });
@@ -66,7 +66,7 @@ describe('what goes wrong with a statement', () => {
 
   it('is a connection where the line is cut', async () => {
     await sql`select 1`.execute(db);
-    const asked = failing('select pg_sleep(0.3)');
+    const asked = failing('select pg_sleep(2)');
     line.cut();
     await asked;
 
@@ -84,7 +84,7 @@ describe('a pool', () => {
   });
 
   it('counts who waited in vain', async () => {
-    const holding = sql`select pg_sleep(0.35)`.execute(db);
+    const holding = sql`select pg_sleep(2.5)`.execute(db);
     await failing('select 1');
     await holding;
 

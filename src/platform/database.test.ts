@@ -10,7 +10,10 @@ import type { PoolOptions } from './database.ts';
 import { createLogger } from './logger.ts';
 import { Secret } from './secret.ts';
 
-const OPTIONS: PoolOptions = { name: 'test', connectionsMax: 2, queryTimeoutMs: 400, acquireTimeoutMs: 300 };
+const OPTIONS: PoolOptions = { name: 'test', connectionsMax: 2, queryTimeoutMs: 5_000, acquireTimeoutMs: 5_000 };
+/** For who waits in vain. A machine that is busy adds its own seconds to it, and to nobody's patience above. */
+const HASTY = { queryTimeoutMs: 400 };
+const GIVEN_UP_WITHIN_MS = 4_500;
 
 let test: TestDatabase;
 let line: TcpProxy;
@@ -55,27 +58,27 @@ async function one(db: Kysely<unknown>): Promise<unknown> {
 
 describe('a query', () => {
   it('that takes too long is given up, by the server where it still listens', async () => {
-    const { error, tookMs } = await failure(sql`select pg_sleep(5)`.execute(pool()));
+    const { error, tookMs } = await failure(sql`select pg_sleep(20)`.execute(pool(HASTY)));
 
     expect(error).toBeInstanceOf(Error);
-    expect(tookMs).toBeLessThan(900);
+    expect(tookMs).toBeLessThan(GIVEN_UP_WITHIN_MS);
   });
 
   it('to a silent server is given up by us, and its connection is not used again', async () => {
-    const db = pool({ connectionsMax: 1 });
+    const db = pool({ ...HASTY, connectionsMax: 1 });
     await one(db);
     line.goSilent();
     const { error, tookMs } = await failure(one(db));
     line.heal();
 
     expect(error).toBeInstanceOf(Error);
-    expect(tookMs).toBeLessThan(900);
+    expect(tookMs).toBeLessThan(GIVEN_UP_WITHIN_MS);
     expect(await one(db)).toEqual({ one: 1 });
   });
 
   it('whose line is cut fails alone: the process lives, and the next query gets a new line', async () => {
     const db = pool();
-    const cut = failure(sql`select pg_sleep(0.3)`.execute(db));
+    const cut = failure(sql`select pg_sleep(3)`.execute(db));
     await until(async () => (await busyConnections()) > 0);
 
     line.cut();
@@ -86,13 +89,14 @@ describe('a query', () => {
   });
 
   it('waits a bounded time for a connection', async () => {
-    const db = pool({ connectionsMax: 1, queryTimeoutMs: 2_000 });
-    const long = sql`select pg_sleep(0.8)`.execute(db);
+    const db = pool({ connectionsMax: 1, acquireTimeoutMs: 300 });
+    let hasEnded = false;
+    const long = sql`select pg_sleep(2)`.execute(db).finally(() => (hasEnded = true));
 
-    const { error, tookMs } = await failure(one(db));
+    const { error } = await failure(one(db));
 
     expect(error).toMatchObject({ message: expect.stringContaining('timeout exceeded') });
-    expect(tookMs).toBeLessThan(600);
+    expect(hasEnded).toBe(false);
     await long;
   });
 
