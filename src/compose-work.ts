@@ -77,13 +77,7 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
     deliveries.ring(id);
   };
   const turns = openTurns(config, { opening, base, ringDelivery });
-  const quarantine = new Quarantine({
-    fork,
-    takeHere: (id, manner) => turns.takeAside(id, { manner, company: 'nobody' }),
-    ringDelivery,
-    turnMsMax: config.turnDeadlineMs + SUSPECT_MARGIN_MS,
-    log,
-  });
+  const quarantine = openQuarantine(config, { turns, ringDelivery, fork, log });
   const takeSuspect = async (id: ConversationId): Promise<void> => {
     // Of many that were beside one death hardly any did it: those that would have to wait in line go among others once more.
     if (quarantine.isCrowded && (await turns.take(id, 'others-again')) !== 'suspect') return;
@@ -102,7 +96,11 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
   const heartbeat = openHeartbeat(base, turns, deliveries);
   const sweeper = new Sweeper({
     redis: base.redisHealth,
-    findTurns: (options) => turns.store.findForgotten({ ...options, coalesceMaxMs: config.coalescing.maxMs }),
+    findTurns: async (options) => {
+      const found = await turns.store.findForgotten({ ...options, coalesceMaxMs: config.coalescing.maxMs });
+      if (found.isHolderSilent) quarantine.warm();
+      return found.ids;
+    },
     findDeliveries: (options) => outbox.findForgotten(options),
     findDocuments: (olderThanMs) => findForgottenDocuments(base.db, olderThanMs),
     // It finds a suspect again until it was taken, so it waits.
@@ -135,6 +133,21 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
   };
   const { health } = base;
   return { takeTurn, deliver, indexDocument: index, sweeper, heartbeat, watchdog, promise, hurry, health, closing };
+}
+
+interface QuarantineParts {
+  readonly turns: Turns;
+  readonly ringDelivery: (id: ConversationId) => void;
+  readonly fork: (() => ChildProcess) | undefined;
+  readonly log: Logger;
+}
+
+function openQuarantine(config: WorkerConfig, { turns, ...parts }: QuarantineParts): Quarantine {
+  return new Quarantine({
+    ...parts,
+    takeHere: (id, manner) => turns.takeAside(id, { manner, company: 'nobody' }),
+    turnMsMax: config.turnDeadlineMs + SUSPECT_MARGIN_MS,
+  });
 }
 
 function openHeartbeat({ db, bell, log }: Base, turns: Turns, deliveries: DeliveryRunner): HeartbeatCarrier {

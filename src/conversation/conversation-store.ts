@@ -9,6 +9,8 @@ import type { RememberedMessage, Turn, UnansweredMessage } from './conversation.
 /** How long a lease lasts by the database's clock, and how often a process renews all of its leases. */
 export const LEASE_MS = 5_000;
 export const RENEW_EVERY_MS = 1_500;
+/** A lease with less than this left was not renewed when it should have been: its holder is frozen, cut off or dead. */
+const SILENT_MS = 2_500;
 
 /** One turn answers at most this many bubbles; the rest waits for the next turn. */
 export const MESSAGES_PER_TURN = 50;
@@ -181,21 +183,27 @@ export class ConversationStore {
     }));
   }
 
-  /** Conversations with something due that nobody is answering, oldest first. */
+  /** Conversations with something due that nobody is answering, oldest first; and whether somebody who is has fallen silent. */
   async findForgotten(options: {
     coalesceMaxMs: number;
     graceMs: number;
     limit: number;
-  }): Promise<readonly ConversationId[]> {
-    const { rows } = await sql<{ conversation_id: string }>`
-      select m.conversation_id from message m join conversation c on c.id = m.conversation_id
+  }): Promise<{ readonly ids: readonly ConversationId[]; readonly isHolderSilent: boolean }> {
+    const { rows } = await sql<{ conversation_id: string; is_held: boolean }>`
+      select m.conversation_id, coalesce(c.lease_until >= clock_timestamp(), false) as is_held
+        from message m join conversation c on c.id = m.conversation_id
        where m.author = 'customer' and m.settled_at is null
-         and (c.lease_until is null or c.lease_until < clock_timestamp())
-       group by m.conversation_id
+         and (c.lease_until is null or c.lease_until < clock_timestamp()
+              or c.lease_owner is not null and c.lease_until < clock_timestamp() + ${SILENT_MS} * interval '1 millisecond')
+       group by m.conversation_id, c.lease_until
       having least(max(m.answer_after), min(m.received_at) + ${options.coalesceMaxMs} * interval '1 millisecond')
              <= clock_timestamp() - ${options.graceMs} * interval '1 millisecond'
-       order by min(m.received_at) limit ${options.limit}`.execute(this.#db);
-    return rows.map((row) => ConversationId.parse(row.conversation_id));
+       order by is_held, min(m.received_at) limit ${options.limit}`.execute(this.#db);
+    const free = rows.filter((row) => !row.is_held);
+    return {
+      ids: free.map((row) => ConversationId.parse(row.conversation_id)),
+      isHolderSilent: free.length < rows.length,
+    };
   }
 
   async #release(turn: Turn, columns: RawBuilder<unknown>): Promise<void> {

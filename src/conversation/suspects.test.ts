@@ -6,7 +6,7 @@ import type { TownTenant } from '../../test/support/town-people.ts';
 import { findViolations } from '../recovery/promise.ts';
 import { ConversationId, newId, TurnId } from '../vocabulary/ids.ts';
 import { commitTurn } from './commit-turn.ts';
-import { ConversationStore } from './conversation-store.ts';
+import { ConversationStore, LEASE_MS, RENEW_EVERY_MS } from './conversation-store.ts';
 import type { NoTurn, OpenPurpose } from './conversation-store.ts';
 import type { Turn } from './conversation.ts';
 import { changeOwner } from './ownership-store.ts';
@@ -72,6 +72,21 @@ describe('a turn whose process died', () => {
 
     expect(await open('answer')).toEqual({ none: 'busy' });
     expect(await open('answer-alone')).toEqual({ none: 'busy' });
+  });
+
+  it('is forgotten only when its lease has ended, and noticed when its holder has fallen silent before that', async () => {
+    const leaseLasts = async (ms: number) => {
+      await sql`update conversation set lease_until = clock_timestamp() + ${ms} * interval '1 millisecond' where id = ${id}`.execute(
+        town.database.db,
+      );
+      const { ids, isHolderSilent } = await store.findForgotten({ coalesceMaxMs: 0, graceMs: 0, limit: 200 });
+      return { isForgotten: ids.includes(id), isHolderSilent };
+    };
+    await opened('answer');
+
+    expect(await leaseLasts(LEASE_MS - RENEW_EVERY_MS)).toEqual({ isForgotten: false, isHolderSilent: false });
+    expect(await leaseLasts(LEASE_MS - 2 * RENEW_EVERY_MS)).toEqual({ isForgotten: false, isHolderSilent: true });
+    expect(await leaseLasts(-1)).toEqual({ isForgotten: true, isHolderSilent: false });
   });
 
   it('gets a second chance alone after one death alone, which may have been a coincidence', async () => {

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { constants } from 'node:os';
 import type { Health } from './health.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -47,6 +48,8 @@ export async function runUntilSignal(
     fail(error);
     return new Promise<never>(() => undefined);
   });
+  // Otherwise it is written at an orderly end only, and those that are killed again and again would compile again and again.
+  flushCompileCache();
   let isEnding = false;
   const end = (signal: NodeJS.Signals): void => {
     if (isEnding) return;

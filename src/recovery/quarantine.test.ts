@@ -78,6 +78,19 @@ describe('the quarantine', () => {
     expect(keeper.processes).toHaveLength(1);
   });
 
+  it('has a process before there is a suspect, once somebody has fallen silent', async () => {
+    keeper = new Keeper('answers');
+    const suspects = ids(1);
+
+    keeper.quarantine.warm();
+    keeper.quarantine.warm();
+    expect(keeper.processes).toHaveLength(1);
+    await takeAll(suspects);
+
+    expect(keeper.delivered).toEqual(suspects);
+    expect(keeper.processes).toHaveLength(1);
+  });
+
   it('starts a second process for a crowd, and no third', async () => {
     keeper = new Keeper('answers');
 

@@ -68,6 +68,13 @@ export class Quarantine {
     return this.#waiting.size + this.#inHand.size >= CROWDED;
   }
 
+  /** Somebody may have died: a process that starts now is there by the time it is known whose turns are suspects. */
+  warm(): void {
+    const isThere = this.#processes.size > 0 || this.#lanes.size > 0;
+    if (isThere || this.#isClosed || this.#needs.fork === undefined) return;
+    this.#openLanes();
+  }
+
   /** Resolves when the suspect was taken, however that ended. Safe to repeat: one that waits goes on waiting. Never rejects. */
   async take(id: ConversationId, manner: Manner): Promise<void> {
     const known = this.#waiting.get(id) ?? this.#inHand.get(id);
