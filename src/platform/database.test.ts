@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { TcpProxy } from '../../test/outages/tcp-proxy.ts';
 import { createTestDatabase } from '../../test/support/database.ts';
 import type { TestDatabase } from '../../test/support/database.ts';
+import { timed } from '../../test/support/stopwatch.ts';
 import { until } from '../../test/support/until.ts';
 import { asTenant, createDatabase, createPool, isDataError, onceReachable, sqlState } from './database.ts';
 import type { PoolOptions } from './database.ts';
@@ -44,12 +45,13 @@ function pool(options: Partial<PoolOptions> = {}): Kysely<unknown> {
 }
 
 async function failure(work: Promise<unknown>): Promise<{ error: unknown; tookMs: number }> {
-  const startedAt = performance.now();
-  const error: unknown = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
+  const { answer: error, tookMs } = await timed<unknown>(() =>
+    work.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    ),
   );
-  return { error, tookMs: performance.now() - startedAt };
+  return { error, tookMs };
 }
 
 async function one(db: Kysely<unknown>): Promise<unknown> {

@@ -3,6 +3,7 @@ import { BAKERY_ARTICLES } from '../support/articles.ts';
 import { expectCleanHistory } from '../support/clean-history.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { startPrivateRedis } from '../support/private-redis.ts';
+import { timed } from '../support/stopwatch.ts';
 import { Town } from '../support/town.ts';
 import type { Customer } from '../support/town-people.ts';
 import { until } from '../support/until.ts';
@@ -46,9 +47,8 @@ async function lineTo(url: string): Promise<TcpProxy> {
 }
 
 async function writes(providerMessageId: string): Promise<{ status: number; tookMs: number }> {
-  const startedAt = performance.now();
-  const { status } = await ana.writes('Qual é a taxa de entrega?', { providerMessageId });
-  return { status, tookMs: performance.now() - startedAt };
+  const { answer, tookMs } = await timed(() => ana.writes('Qual é a taxa de entrega?', { providerMessageId }));
+  return { status: answer.status, tookMs };
 }
 
 describe('a line to PostgreSQL', () => {

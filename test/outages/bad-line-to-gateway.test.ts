@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { sql } from 'kysely';
 import { expectCleanHistory } from '../support/clean-history.ts';
+import { Stopwatch } from '../support/stopwatch.ts';
 import { Town } from '../support/town.ts';
 import type { TenantOptions } from '../support/town.ts';
 import type { Customer } from '../support/town-people.ts';
@@ -53,14 +54,14 @@ describe('a line to the gateway', () => {
   ])('%s: the message is said once, and known to be said', async (...[, fault]) => {
     const ana = await customer({ echoes: true, onUnknown: 'resend' });
     line.misbehave(fault);
-    const startedAt = performance.now();
+    const watch = new Stopwatch();
 
     await ana.writes('Quando sai o pão?');
     await expectCleanHistory(town, { withinMs: SEND_MS_MAX + REST_MS_MAX });
 
     expect(ana.received()).toEqual(['O pão sai às 7h.']);
     expect(await states()).toEqual(['sent']);
-    expect(performance.now() - startedAt).toBeLessThan(SEND_MS_MAX + REST_MS_MAX);
+    expect(watch.stop()).toBeLessThan(SEND_MS_MAX + REST_MS_MAX);
   });
 
   it.each<[string, LineFault]>([

@@ -7,6 +7,7 @@ import { itWithRedisServer, startPrivateRedis } from '../support/private-redis.t
 import type { PrivateRedis } from '../support/private-redis.ts';
 import { mountSmallDisk, whyNoSmallDisk } from '../support/small-disk.ts';
 import type { SmallDisk } from '../support/small-disk.ts';
+import { timed } from '../support/stopwatch.ts';
 import { Town } from '../support/town.ts';
 import type { TownTenant } from '../support/town-people.ts';
 import { until } from '../support/until.ts';
@@ -48,10 +49,9 @@ async function peopleWrite(from: number): Promise<Written> {
   for (let index = from; index < from + PEOPLE; index += 1) {
     const person = bakery.customer(`Cliente ${index}`, `55119888${String(index).padStart(5, '0')}`);
     for (const question of ['Qual é a taxa de entrega?', 'Aceitam cheque?']) {
-      const startedAt = performance.now();
-      const { status, providerMessageId } = await person.writes(question);
-      slowestMs = Math.max(slowestMs, performance.now() - startedAt);
-      if (status === 200) accepted.push(providerMessageId);
+      const { answer, tookMs } = await timed(() => person.writes(question));
+      slowestMs = Math.max(slowestMs, tookMs);
+      if (answer.status === 200) accepted.push(answer.providerMessageId);
     }
   }
   return { accepted, slowestMs };

@@ -6,6 +6,7 @@ import { BAKERY_ARTICLES } from '../support/articles.ts';
 import { expectCleanHistory } from '../support/clean-history.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { startServiceProcess } from '../support/service-process.ts';
+import { timed } from '../support/stopwatch.ts';
 import { Town } from '../support/town.ts';
 import type { TownOptions } from '../support/town.ts';
 import type { TownTenant } from '../support/town-people.ts';
@@ -165,9 +166,7 @@ describe('a worker that is asked to end', () => {
     await until(() => town.gemini.requests.length === 1);
     await town.startWorkerProcess();
 
-    const askedAt = performance.now();
-    const code = await leaving.end();
-    const tookMs = performance.now() - askedAt;
+    const { answer: code, tookMs } = await timed(() => leaving.end());
     await ana.hears(1);
     await expectCleanHistory(town);
 
