@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { ClientConfig } from 'pg';
 import { monotonicMs, pause } from '../src/platform/time.ts';
+import { watchOver } from './caretaker.ts';
 import { giveTo } from './postgres-tools.ts';
 import type { PostgresTools, ServerUser } from './postgres-tools.ts';
 
@@ -90,6 +91,7 @@ export async function startPrivateServer(options: PrivateServerOptions): Promise
     { ...user, cwd: '/', env: { LC_ALL: 'C' }, stdio: ['ignore', output, output] },
   );
   fs.closeSync(output);
+  const caretaker = watchOver({ processes: child.pid === undefined ? [] : [child.pid], folders: [socket] });
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const stop = async (): Promise<void> => {
     if (!hasEnded()) {
@@ -101,6 +103,7 @@ export async function startPrivateServer(options: PrivateServerOptions): Promise
       clearTimeout(late);
     }
     fs.rmSync(socket, { recursive: true, force: true });
+    caretaker.dismiss();
   };
   try {
     await untilReady(() => isReady(data, hasEnded), { log, withinMs: options.readyWithinMs });

@@ -9,6 +9,7 @@ import { createDatabase } from '../src/platform/database.ts';
 import { assertMigrated } from '../src/platform/migrator.ts';
 import { systemClock } from '../src/platform/time.ts';
 import type { Schema } from '../src/vocabulary/schema.ts';
+import { watchOver } from './caretaker.ts';
 import { giveTo, runTool, serverUser } from './postgres-tools.ts';
 import type { PostgresTools } from './postgres-tools.ts';
 import { restore } from './restore.ts';
@@ -38,6 +39,7 @@ export interface PromiseCounts {
 export async function verify(needs: RestoreNeeds): Promise<PromiseCounts> {
   const { archive, say } = needs;
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'plantao-verify-'));
+  const caretaker = watchOver({ folders: [folder] });
   giveTo(serverUser(), folder);
   let restored: Restored | undefined;
   try {
@@ -60,6 +62,7 @@ export async function verify(needs: RestoreNeeds): Promise<PromiseCounts> {
   } finally {
     await restored?.server.stop();
     await fs.rm(folder, { recursive: true, force: true });
+    caretaker.dismiss();
   }
 }
 

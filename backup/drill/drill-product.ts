@@ -10,6 +10,8 @@ import { WhaticketStandIn } from '../../sandbox/whaticket/whaticket-stand-in.ts'
 import { isReady, platformApi } from '../../test/support/product-calls.ts';
 import type { PlatformApi } from '../../test/support/product-calls.ts';
 import { until } from '../../test/support/until.ts';
+import { watchOver } from '../caretaker.ts';
+import type { Caretaker } from '../caretaker.ts';
 
 const WithId = z.object({ id: z.string() });
 const Document = z.object({ state: z.string() });
@@ -25,6 +27,7 @@ const ARTICLE = {
 /** The product in processes of its own, between stand-ins and beside a Redis that may be wiped. */
 export class DrillProduct {
   readonly redis: LocalRedis;
+  readonly #caretaker: Caretaker;
   readonly #gateway: WhaticketStandIn;
   readonly #gemini: GeminiStandIn;
   readonly #logs: string;
@@ -33,16 +36,19 @@ export class DrillProduct {
   readonly #api: PlatformApi;
   #connection: Connection | undefined;
   #programs: Program[] = [];
+  #caretakers: Caretaker[] = [];
   #started = 0;
 
   private constructor(parts: {
     redis: LocalRedis;
+    caretaker: Caretaker;
     gateway: WhaticketStandIn;
     gemini: GeminiStandIn;
     logs: string;
     port: number;
   }) {
     this.redis = parts.redis;
+    this.#caretaker = parts.caretaker;
     this.#gateway = parts.gateway;
     this.#gemini = parts.gemini;
     this.#logs = parts.logs;
@@ -68,10 +74,11 @@ export class DrillProduct {
   /** @param folder for the logs and for Redis. */
   static async open(folder: string): Promise<DrillProduct> {
     const redis = await startLocalRedis(`${folder}/redis`);
+    const caretaker = watchOver({ processes: redis.process.pid === undefined ? [] : [redis.process.pid] });
     const gateway = await WhaticketStandIn.start();
     const gemini = await GeminiStandIn.start();
     gemini.answers('Abrimos às 7h e fechamos às 20h, de segunda a sábado.', 0.9);
-    return new DrillProduct({ redis, gateway, gemini, logs: folder, port: await freePort() });
+    return new DrillProduct({ redis, caretaker, gateway, gemini, logs: folder, port: await freePort() });
   }
 
   async startService(databaseUrl: string): Promise<void> {
@@ -87,6 +94,8 @@ export class DrillProduct {
   async killAll(): Promise<void> {
     await Promise.all(this.#programs.map((program) => program.kill()));
     this.#programs = [];
+    for (const caretaker of this.#caretakers) caretaker.dismiss();
+    this.#caretakers = [];
   }
 
   /** A company with a channel and an article, made by the API as people make it. Needs a worker. */
@@ -136,12 +145,14 @@ export class DrillProduct {
     await this.#gateway.close();
     await this.#gemini.close();
     await this.redis.stop();
+    this.#caretaker.dismiss();
   }
 
   async #start(file: string, environment: Readonly<Record<string, string>>): Promise<Program> {
     this.#started += 1;
     const program = new Program({ name: `product-${this.#started}`, file, environment, logs: this.#logs });
     this.#programs.push(program);
+    this.#caretakers.push(watchOver({ processes: [program.pid] }));
     await until(async () => {
       if (!program.isRunning) throw new Error(`${file} ended while it was starting: ${program.lastWords}`);
       return await isReady(`http://127.0.0.1:${environment.PORT ?? ''}`);

@@ -10,6 +10,7 @@ import { until } from '../../test/support/until.ts';
 import { Archive } from '../archive.ts';
 import type { BaseManifest } from '../archive.ts';
 import { takeBaseBackup } from '../base-backup.ts';
+import { watchOver } from '../caretaker.ts';
 import { askOne, withSession } from '../database-session.ts';
 import { giveTo, serverUser } from '../postgres-tools.ts';
 import { restore } from '../restore.ts';
@@ -60,6 +61,7 @@ const QUERY_MS_MAX = 120_000;
  */
 export async function runDrill({ messages, say }: DrillOptions): Promise<DrillResult> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'plantao-drill-'));
+  const caretaker = watchOver({ folders: [folder] });
   const closers: (() => Promise<unknown>)[] = [];
   try {
     giveTo(serverUser(), folder);
@@ -73,6 +75,7 @@ export async function runDrill({ messages, say }: DrillOptions): Promise<DrillRe
   } finally {
     for (const close of closers) await close();
     fs.rmSync(folder, { recursive: true, force: true });
+    caretaker.dismiss();
   }
 }
 
@@ -117,7 +120,11 @@ async function prepare(stage: Stage): Promise<Backed> {
     environment: { DATABASE_URL: cluster.url, BACKUP_DIRECTORY: archiveFolder, BACKUP_KEY: key, TMPDIR: folder },
     logs: folder,
   });
-  closers.unshift(() => receiver.kill());
+  const caretaker = watchOver({ processes: [receiver.pid] });
+  closers.unshift(async () => {
+    await receiver.kill();
+    caretaker.dismiss();
+  });
   await until(() => isStreaming(cluster.url, receiver), STREAMING_WITHIN_MS);
   const startedAt = monotonicMs();
   const keep = { daily: 7, weekly: 4 };

@@ -57,6 +57,20 @@ describe('the SDK of Google', () => {
     await expect(model('gemini-x').generateContent({ contents: [] })).rejects.toMatchObject({ status: 400 });
   });
 
+  it('may read about a model with a good key, and about none without', async () => {
+    const read = async (name: string, key: string) => {
+      const response = await fetch(`${gemini.url}/v1beta/models/${name}`, { headers: { 'x-goog-api-key': key } });
+      return { status: response.status, body: await response.json() };
+    };
+
+    expect(await read('gemini-x', 'good-key')).toMatchObject({ status: 200, body: { name: 'models/gemini-x' } });
+    expect(await read('gemini-x', 'bad-key')).toMatchObject({
+      status: 400,
+      body: { error: { details: [expect.objectContaining({ reason: 'API_KEY_INVALID' })] } },
+    });
+    expect(await read('bard-1', 'good-key')).toMatchObject({ status: 404, body: { error: { status: 'NOT_FOUND' } } });
+  });
+
   it('meets a set fault as often as was said, also when it embeds', async () => {
     gemini.faults.set({ mode: '503', times: 2 });
 

@@ -12,7 +12,7 @@ export interface GeminiStandInOptions extends ModelServerOptions {
 /**
  * Gemini on a port of this machine, on its real wire.
  *
- * Sources: ai.google.dev/api (generate-content, tokens, embeddings) and ai.google.dev/gemini-api/docs/troubleshooting
+ * Sources: ai.google.dev/api (generate-content, tokens, embeddings, models) and ai.google.dev/gemini-api/docs/troubleshooting
  * for the errors.
  */
 export class GeminiStandIn extends ModelServer {
@@ -51,7 +51,10 @@ const CountRequest = z.object({
 const EmbedRequest = z.object({ content: Content, outputDimensionality: z.int().min(1).max(3_072).optional() });
 const BatchEmbedRequest = z.object({ requests: z.array(EmbedRequest).min(1).max(100) });
 
+/** A model that is read, not asked: `models.get` has no task in its path, and no body. */
+const DESCRIBE = 'get';
 const FORMS: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
+  [DESCRIBE, z.undefined()],
   ['generateContent', GenerateRequest],
   ['streamGenerateContent', GenerateRequest],
   ['countTokens', CountRequest],
@@ -98,6 +101,8 @@ class GeminiDialect implements Dialect {
         return json(200, { embedding: vectorOf(EmbedRequest.parse(request.body)) });
       case 'batchEmbedContents':
         return json(200, { embeddings: BatchEmbedRequest.parse(request.body).requests.map(vectorOf) });
+      case DESCRIBE:
+        return json(200, descriptionOf(request));
       default:
         return undefined;
     }
@@ -129,8 +134,20 @@ class GeminiDialect implements Dialect {
 }
 
 function addressOf(request: SeenRequest): { model: string; task: string } {
-  const [, model = '', task = ''] = /\/models\/([^/:?]+):(\w+)/.exec(request.path) ?? [];
-  return { model, task };
+  const [, model = '', task = request.method === 'GET' ? DESCRIBE : ''] =
+    /\/models\/([^/:?]+)(?::(\w+))?/.exec(request.path) ?? [];
+  return { model, task: model === '' ? '' : task };
+}
+
+function descriptionOf(request: SeenRequest): object {
+  const { model } = addressOf(request);
+  return {
+    name: `models/${model}`,
+    displayName: model,
+    inputTokenLimit: 1_048_576,
+    outputTokenLimit: 65_536,
+    supportedGenerationMethods: ['generateContent', 'countTokens'],
+  };
 }
 
 function textOf(content: z.infer<typeof Content> | undefined): string {

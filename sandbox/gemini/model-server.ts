@@ -9,6 +9,7 @@ import { composeReply, fillSchema } from './grounded-brain.ts';
 
 /** A request as it came, for assertions. */
 export interface SeenRequest {
+  readonly method: string;
   readonly path: string;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: unknown;
@@ -126,6 +127,7 @@ export class ModelServer {
   async #answer(req: http.IncomingMessage, res: http.ServerResponse): Promise<void> {
     const text = await readText(req);
     const request: SeenRequest = {
+      method: req.method ?? 'GET',
       path: req.url ?? '/',
       headers: req.headers,
       body: parsedOrUndefined(text),

@@ -19,6 +19,12 @@ const archiveLag = new Gauge({
 // A gauge without labels begins as 0, and 0 would say that all is well.
 archiveLag.remove();
 
+/**
+ * Older than this the deep check warns, and the alerts BackupOld and BackupUnverified fire: a backup a day may fail once and
+ * be late, a proof a week may be a day late.
+ */
+export const BASE_BACKUP_HOURS_MAX = 36;
+export const VERIFIED_HOURS_MAX = 8 * 24;
 const MEASURED_EVERY_MS = 15_000;
 
 /** Tells how old the backups are, from what `npm run backup` has recorded and from the server's own archiver. */

@@ -9,6 +9,7 @@ import type { Channel } from '../tenants/tenants.ts';
 import type { Sealing } from '../tenants/master-key.ts';
 import { ChannelId } from '../vocabulary/ids.ts';
 import type { Schema } from '../vocabulary/schema.ts';
+import { BASE_BACKUP_HOURS_MAX, VERIFIED_HOURS_MAX } from './backup-age.ts';
 import type { GatewayWatch } from './gateway-watch.ts';
 
 /** What the checks of an installation need from the rest of the system, and nothing more. */
@@ -36,8 +37,6 @@ const DISK_FREE_MIN = 0.1;
 /** The watchdog has found and repaired by then, so something is wrong; after the second, also with the watchdog. */
 const WAIT_WARNING_SECONDS = 90;
 const WAIT_FAILED_SECONDS = 300;
-const BASE_BACKUP_HOURS_MAX = 26;
-const VERIFIED_HOURS_MAX = 8 * 24;
 
 /** Everything that an installation rests on, each with a question of its own. */
 export function systemChecks(needs: SystemChecksNeeds): readonly Check[] {

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { collectProcessMetrics, registry } from '../../src/platform/metrics.ts';
+import { BASE_BACKUP_HOURS_MAX, VERIFIED_HOURS_MAX } from '../../src/recovery/backup-age.ts';
 import { exists, read } from '../drift/project.ts';
 import { alertNames, readRules, readRuleTests, RULE_FILES, RULE_TEST_FILES } from '../support/alert-rules.ts';
 import { itWhere } from '../support/it-where.ts';
@@ -59,6 +60,15 @@ describe('the rules', () => {
 
     expect(asked.filter((reason) => !there.includes(reason))).toEqual([]);
     expect(new Set(asked).size).toBeGreaterThan(1);
+  });
+
+  it.each([
+    ['BackupOld', BASE_BACKUP_HOURS_MAX],
+    ['BackupUnverified', VERIFIED_HOURS_MAX],
+  ])('call a backup old when the deep check does (%s)', (name, hours) => {
+    const [rule] = alerts.filter(({ alert }) => alert === name);
+
+    expect(rule?.expr).toContain(`> ${hours * 3_600} or `);
   });
 
   it('read no record that is not made', () => {

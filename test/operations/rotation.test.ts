@@ -5,12 +5,14 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { sql } from 'kysely';
+import { z } from 'zod';
 import { signatureOf } from '../../sandbox/whaticket/webhook-signing.ts';
 import type { Connection } from '../../sandbox/whaticket/connection.ts';
 import { pause } from '../../src/platform/time.ts';
 import { read } from '../drift/project.ts';
 import { BAKERY_ARTICLES } from '../support/articles.ts';
 import { expectCleanHistory } from '../support/clean-history.ts';
+import { metric } from '../support/metrics.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { runProgram } from '../support/run-program.ts';
 import { SecretFiles } from '../support/secret-files.ts';
@@ -54,6 +56,7 @@ beforeAll(async () => {
       MASTER_KEY: oldMaster,
       MASTER_KEY_PREVIOUS: '',
       ADMIN_API_KEY: town.environment.ADMIN_API_KEY ?? '',
+      GEMINI_API_KEY: town.environment.GEMINI_API_KEY ?? '',
     }),
   };
   [service, worker] = await Promise.all([startServiceProcess(environment), WorkerProcess.start(environment)]);
@@ -204,10 +207,9 @@ describe('while customers write, and no process is restarted,', () => {
     await rush.goesOn();
     await sql.raw(`alter role ${role} password 'segunda'`).execute(town.database.db);
     const changedAt = await databaseTime();
-    await until(async () => {
-      expect(new Set(await callsAtOnce('/conversations'))).toEqual(new Set([200]));
-      return (await connectionsSince(changedAt)) > 0;
-    });
+    await cutIdleConnectionsOfTheApi();
+    expect(new Set(await callsAtOnce('/conversations'))).toEqual(new Set([200]));
+    expect(await connectionsSince(changedAt)).toBeGreaterThan(0);
     await rush.goesOn();
 
     await rush.end();
@@ -244,6 +246,39 @@ describe('while customers write, and no process is restarted,', () => {
     expect(done).toEqual({ code: 0, said: expect.stringMatching(/^2 sealed anew\.[^]*may be removed\./) });
     expect(again).toEqual({ code: 0, said: expect.stringMatching(/^0 sealed anew\./) });
     expect(statuses).toEqual([200, 200]);
+  }, 40_000);
+
+  it('the key of the model is changed: the next question is asked with the new one, and answered by the model', async () => {
+    rush = new Rush();
+    const after = 'another-key-of-the-stand-in';
+
+    files.write('GEMINI_API_KEY', after);
+    await until(() => town.gemini.requests.at(-1)?.headers['x-goog-api-key'] === after);
+    town.gemini.acceptOnly(after);
+    const asked = town.gemini.requests.length;
+    await rush.goesOn();
+
+    await rush.end();
+    expect(new Set(town.gemini.requests.slice(asked).map(({ headers }) => headers['x-goog-api-key']))).toEqual(
+      new Set([after]),
+    );
+    expect(await modelIn(service)).toEqual({ state: 'ok', detail: 'the key is good for gemini-3.5-flash-lite' });
+  }, 40_000);
+
+  // The last one: from here on the service is not the town's any more.
+  it('the key of the platform is changed: the new one is good, and the old one is nobody’s', async () => {
+    rush = new Rush();
+    const [before, after] = [town.environment.ADMIN_API_KEY ?? '', randomBytes(24).toString('hex')];
+    expect(await signIn(service, before)).toBe(200);
+
+    files.write('ADMIN_API_KEY', after);
+    // Asked with the old one, because those who fail too often are not listened to any more.
+    await until(async () => (await signIn(service, before)) === 401);
+    const status = await signIn(service, after);
+    await rush.goesOn();
+
+    await rush.end();
+    expect(status).toBe(200);
   }, 40_000);
 });
 
@@ -295,6 +330,13 @@ async function databaseTime(): Promise<Date> {
   return rows[0]?.now ?? new Date(Number.NaN);
 }
 
+/** Nobody asks the API meanwhile. A pool that has as many connections as it may would open none for a long time. */
+async function cutIdleConnectionsOfTheApi(): Promise<void> {
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity
+             where usename = ${role} and application_name = 'plantao-api' and state = 'idle'`.execute(town.database.db);
+  await until(async () => (await metric(service.url, 'plantao_db_pool_connections{pool="api",state="total"}')) === 0);
+}
+
 async function connectionsSince(time: Date): Promise<number> {
   const { rows } = await sql<{ opened: number }>`
     select count(*)::int as opened from pg_stat_activity where usename = ${role} and backend_start > ${time}`.execute(
@@ -329,6 +371,19 @@ async function channelIn({ url }: NodeProcess, tenantId: string): Promise<number
     }),
   });
   return status === 201 ? 200 : status;
+}
+
+async function signIn({ url }: NodeProcess, key: string): Promise<number> {
+  return (await fetch(`${url}/api/v1/tenants`, { headers: { authorization: `Bearer ${key}` } })).status;
+}
+
+/** What the deep check says of the model. */
+async function modelIn({ url }: NodeProcess): Promise<unknown> {
+  const headers = { authorization: `Bearer ${town.environment.ADMIN_API_KEY ?? ''}` };
+  const Report = z.object({ checks: z.array(z.object({ name: z.string(), state: z.string(), detail: z.string() })) });
+  const { checks } = Report.parse(await (await fetch(`${url}/api/v1/health`, { headers })).json());
+  const found = checks.find(({ name }) => name === 'model');
+  return found && { state: found.state, detail: found.detail };
 }
 
 async function runRotate(
