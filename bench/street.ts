@@ -105,7 +105,16 @@ export class Street {
   /** The demo company without its limits on contacts: two thousand customers here write like two million. */
   async tenant(): Promise<string> {
     const { id } = WithId.parse(await this.#api('POST', '/api/v1/tenants', DEMO_COMPANY));
-    const noLimits = { contactPerMinute: 0, contactPerDay: 0, loopBreaker: 0 };
+    const noLimits = {
+      contactPerMinute: 0,
+      contactPerDay: 0,
+      contactMoneyPerDay: 0,
+      loopBreaker: 0,
+      loopRepeats: 0,
+      loopCadence: 0,
+      loopOwnWords: 0,
+      packetWriter: 'rule',
+    };
     await this.#api('PATCH', `/api/v1/tenants/${id}/settings`, noLimits);
     return id;
   }

@@ -154,6 +154,60 @@ const people: Row = {
       red: { above: 20 },
       queries: [{ expr: largest('plantao_handoffs_waiting'), legend: 'waiting' }],
     }),
+    stack({
+      title: 'Clocks of customers who wait for people',
+      unit: units.Short,
+      shows:
+        'Of what tenants promise for the time in which people answer: what runs, stands still, or has run over its time.',
+      act: 'Growing `breached` ones: people come too late. The runbook says how to see whose and which.',
+      alert: 'SlaBreaches',
+      queries: [{ expr: largest('plantao_sla_clocks', 'state'), legend: '{{state}}' }],
+    }),
+    stack({
+      title: 'Broken promises',
+      unit: units.Short,
+      shows:
+        'In each step: clocks that ran over their time, by what the customer waited for and how much that hurried.',
+      act: '`first-response`: nobody takes the handoffs. `next-response`: whoever took them has left.',
+      alert: 'SlaBreaches',
+      queries: [{ expr: events('plantao_sla_breaches_total', 'kind, priority'), legend: '{{kind}}: {{priority}}' }],
+    }),
+    stack({
+      title: 'Notifications of people',
+      unit: units.Short,
+      shows:
+        'In each step: attempts to tell the people of tenants, by kind of target and how they ended; `held`: quiet hours.',
+      act: '`retry` and `failed` of one kind: that vendor, or the mail server. Of all kinds: our way out.',
+      alert: 'NotificationsWaiting',
+      queries: [
+        { expr: events('plantao_notifications_total', 'target_kind, outcome'), legend: '{{target_kind}}: {{outcome}}' },
+      ],
+    }),
+    graph({
+      title: 'How long the oldest notification waits',
+      unit: units.Seconds,
+      shows: 'For how long somebody could have been told and was not. Quiet hours do not count.',
+      act: 'Growing: a target takes nothing, or no worker looks. The runbook says how to see whose.',
+      alert: 'NotificationsWaiting',
+      red: { above: 900 },
+      queries: [{ expr: largest('plantao_notifications_oldest_waiting_seconds'), legend: 'oldest' }],
+    }),
+    stack({
+      title: 'Tickets on their way to people',
+      unit: units.Short,
+      shows: 'In each step: tries to get the ticket of a called person to where people work, by how they ended.',
+      act: '`failed`: the gateway does not do it, or the channel names a queue or a user that is not there. Dead letters say which.',
+      alert: 'DeadLettersOpen',
+      queries: [{ expr: events('plantao_handoff_transfers_total', 'outcome'), legend: '{{outcome}}' }],
+    }),
+    stack({
+      title: 'What people did in the gateway',
+      unit: units.Short,
+      shows: 'In each step: tickets that were seen to have changed, by what that means for who answers.',
+      act: '`strange-status`: the gateway uses a word that we do not know. The log line `ticket.changed` has it.',
+      alert: 'HandoffsWaiting',
+      queries: [{ expr: events('plantao_ticket_changes_total', 'meaning'), legend: '{{meaning}}' }],
+    }),
   ],
 };
 

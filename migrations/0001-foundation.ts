@@ -17,7 +17,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 export async function down(db: Kysely<unknown>): Promise<void> {
   await sql
     .raw(
-      `drop table heartbeat, backup_record, dead_letter, passage, knowledge_document, handoff, outbox, turn, echo, message, inbound_event,
+      `drop table sla_step, sla_clock, sla_watch, csat_survey, consent_event, notification, notification_target, handoff_packet, ticket_state, handoff_transfer, heartbeat, backup_record, dead_letter, passage, knowledge_document, handoff, outbox, turn, echo, message, inbound_event,
          conversation, contact_alias, contact, channel_pacing, channel, api_key, tenant cascade`,
     )
     .execute(db);
@@ -83,6 +83,9 @@ const TENANTS = [
      on_unknown text not null default 'hand-over' check (on_unknown in ('hand-over', 'resend')),
      handoff_queue_id integer,
      handoff_user_id integer,
+     handoff_queues jsonb not null default '{}',
+     bot_queue_id integer,
+     handoff_not_people integer[] not null default '{}',
      created_at timestamptz not null default now(),
      updated_at timestamptz not null default now(),
      unique (tenant_id, id)
@@ -101,6 +104,7 @@ const PEOPLE = [
      id uuid primary key,
      tenant_id uuid not null references tenant on delete cascade,
      sealed_name bytea,
+     tags text[] not null default '{}',
      created_at timestamptz not null default now(),
      unique (tenant_id, id)
    )`,
@@ -128,6 +132,8 @@ const PEOPLE = [
      epoch integer not null default 0,
      episode_started_at timestamptz not null default now(),
      unsure_in_a_row smallint not null default 0,
+     introduced_at timestamptz,
+     away_said_at timestamptz,
      lease_owner uuid,
      lease_until timestamptz,
      fence bigint not null default 0,
@@ -142,6 +148,8 @@ const PEOPLE = [
   'create index conversation_newest on conversation (tenant_id, created_at desc, id desc)',
   'create index conversation_of_contact on conversation (tenant_id, contact_id)',
   'create index conversation_of_channel on conversation (tenant_id, channel_id)',
+  `create index conversation_by_ticket on conversation (channel_id, gateway_ticket_id) where gateway_ticket_id is not null`,
+  `create index conversation_with_people on conversation (channel_id) where owner = 'human'`,
 ];
 
 const MESSAGES = [
@@ -161,9 +169,9 @@ const MESSAGES = [
      applied_at timestamptz,
      unique (channel_id, dedupe_key)
    )`,
-  // Edits, deletions and statuses that have changed nothing yet: almost always none.
+  // Edits, deletions, statuses and events of tickets that have changed nothing yet: almost always none.
   `create index inbound_event_unapplied on inbound_event (received_at)
-     where kind in ('status', 'edit', 'deletion') and applied_at is null`,
+     where kind in ('status', 'edit', 'deletion', 'ticket') and applied_at is null`,
   'create index inbound_event_newest on inbound_event (tenant_id, channel_id, received_at desc)',
   'create index inbound_event_by_age on inbound_event using brin (received_at)',
   // A customer's message has the id of the event that brought it.
@@ -228,6 +236,7 @@ const TURNS = [
      owner_epoch integer not null,
      fence bigint not null,
      trace jsonb not null,
+     cost_micro_usd bigint generated always as (round((trace ->> 'costUsd')::numeric * 1000000)::bigint) stored,
      started_at timestamptz not null,
      finished_at timestamptz not null default now(),
      foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
@@ -265,6 +274,7 @@ const TURNS = [
      request_id text,
      traceparent text,
      asked_at timestamptz,
+     calls_person boolean not null default true,
      created_at timestamptz not null default now(),
      unique (turn_id, part)
    ) with (fillfactor = 70)`,
@@ -279,9 +289,15 @@ const TURNS = [
      conversation_id uuid not null,
      state text not null check (state in ('waiting', 'taken', 'returned', 'closed')),
      reason text not null,
+     rule text,
+     destination text,
+     priority text not null default 'normal' check (priority in ('low', 'normal', 'high', 'urgent')),
      requested_at timestamptz not null default now(),
      taken_at timestamptz,
      ended_at timestamptz,
+     packet_at timestamptz,
+     transfer_at timestamptz,
+     unique (tenant_id, id),
      foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
    )`,
   `create unique index handoff_open on handoff (conversation_id) where state in ('waiting', 'taken')`,
@@ -290,7 +306,7 @@ const TURNS = [
   `create table dead_letter (
      id uuid primary key,
      tenant_id uuid not null references tenant on delete cascade,
-     stage text not null check (stage in ('intake', 'turn', 'delivery', 'knowledge')),
+     stage text not null check (stage in ('intake', 'turn', 'delivery', 'knowledge', 'notification', 'handoff')),
      subject_id uuid not null,
      conversation_id uuid,
      reason text not null,
@@ -303,6 +319,201 @@ const TURNS = [
    )`,
   'create index dead_letter_newest on dead_letter (tenant_id, created_at desc, id desc)',
   `create unique index dead_letter_open_once on dead_letter (subject_id) where state = 'open'`,
+];
+
+/** What a person who is called is told about the conversation. */
+const PACKETS = [
+  'create index handoff_without_packet on handoff (requested_at) where packet_at is null',
+  // Apart from handoff, because it holds words; `improve_at` is when a model may try next to write it better.
+  `create table handoff_packet (
+     handoff_id uuid primary key,
+     tenant_id uuid not null,
+     written_by text not null check (written_by in ('rule', 'model')),
+     packet jsonb not null,
+     tries smallint not null default 0,
+     improve_at timestamptz,
+     written_at timestamptz not null default now(),
+     foreign key (tenant_id, handoff_id) references handoff (tenant_id, id) on delete cascade
+   )`,
+  'create index handoff_packet_of_tenant on handoff_packet (tenant_id, handoff_id)',
+  'create index handoff_packet_to_improve on handoff_packet (improve_at) where improve_at is not null',
+];
+
+/** Whom of its people a tenant tells that a person is needed, and what is still to be told. */
+const NOTIFICATIONS = [
+  `create table notification_target (
+     id uuid primary key,
+     tenant_id uuid not null references tenant on delete cascade,
+     name text not null,
+     kind text not null check (kind in ('slack', 'pagerduty', 'email', 'webhook')),
+     shown_as text not null,
+     sealed_address bytea not null,
+     wants text[] not null,
+     quiet_hours jsonb,
+     urgent_passes boolean not null default false,
+     include_excerpt boolean not null default false,
+     is_paused boolean not null default false,
+     created_at timestamptz not null default now(),
+     updated_at timestamptz not null default now(),
+     unique (tenant_id, id)
+   )`,
+  'create index notification_target_newest on notification_target (tenant_id, created_at desc, id desc)',
+  // What is told twice is one row: the key is the only judge. `waiting_since` is when it could first have been said.
+  `create table notification (
+     id uuid primary key,
+     tenant_id uuid not null,
+     target_id uuid not null,
+     kind text not null check (kind in ('handoff', 'sla-warning', 'sla-breach', 'dead-letter')),
+     action text not null default 'tell' check (action in ('tell', 'resolve')),
+     subject_id uuid not null,
+     conversation_id uuid,
+     handoff_id uuid,
+     key text not null check (length(key) <= 200),
+     payload jsonb not null default '{}',
+     state text not null default 'pending' check (state in ('pending', 'sent', 'moot', 'failed')),
+     is_alarm_open boolean not null default false,
+     attempts smallint not null default 0,
+     claim_id uuid,
+     due_at timestamptz not null default now(),
+     waiting_since timestamptz not null default now(),
+     failure text,
+     created_at timestamptz not null default now(),
+     settled_at timestamptz,
+     unique (target_id, key),
+     foreign key (tenant_id, target_id) references notification_target (tenant_id, id) on delete cascade
+   ) with (fillfactor = 70)`,
+  'create index notification_of_target on notification (tenant_id, target_id, created_at)',
+  `create index notification_due on notification (due_at) where state = 'pending'`,
+  'create index notification_alarms on notification (handoff_id) where is_alarm_open',
+  'create index notification_settled on notification (settled_at) where settled_at is not null and not is_alarm_open',
+];
+
+/** Tickets in the gateway's own panel, where people work. */
+const TICKETS = [
+  // How the ticket of a called person gets there. `queue_id` and `user_id` are where it was sent at the last attempt.
+  `create table handoff_transfer (
+     handoff_id uuid primary key,
+     tenant_id uuid not null,
+     conversation_id uuid not null,
+     state text not null default 'pending' check (state in
+       ('pending', 'moving', 'verified', 'failed', 'not-possible', 'moot')),
+     reason text,
+     ticket_id text,
+     queue_id integer,
+     user_id integer,
+     note_state text check (note_state in ('writing', 'written', 'not-possible')),
+     attempts smallint not null default 0,
+     due_at timestamptz not null default now(),
+     claim_id uuid,
+     history jsonb not null default '[]',
+     created_at timestamptz not null default now(),
+     settled_at timestamptz,
+     foreign key (tenant_id, handoff_id) references handoff (tenant_id, id) on delete cascade
+   ) with (fillfactor = 70)`,
+  `create index handoff_without_transfer on handoff (requested_at) where state = 'waiting' and transfer_at is null`,
+  'create index handoff_transfer_of_tenant on handoff_transfer (tenant_id, handoff_id)',
+  `create index handoff_transfer_due on handoff_transfer (due_at) where state in ('pending', 'moving')`,
+  // What the gateway last showed of a conversation's ticket: only a change means anything.
+  `create table ticket_state (
+     conversation_id uuid primary key,
+     tenant_id uuid not null,
+     ticket_id text,
+     status text,
+     queue_id integer,
+     user_id integer,
+     seen_at timestamptz,
+     looked_at timestamptz,
+     foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
+   ) with (fillfactor = 70)`,
+  'create index ticket_state_of_tenant on ticket_state (tenant_id, conversation_id)',
+];
+
+/** What a contact has allowed us, and what a customer said of the service. */
+const COURTESIES = [
+  // Added, never changed: the newest event of a contact is what holds, on every channel of the tenant.
+  `create table consent_event (
+     id uuid primary key,
+     tenant_id uuid not null,
+     contact_id uuid not null,
+     seq bigint generated always as identity,
+     kind text not null check (kind in ('opt-out', 'opt-in')),
+     source text not null check (source in ('message', 'person')),
+     message_id uuid,
+     at timestamptz not null default now(),
+     foreign key (tenant_id, contact_id) references contact (tenant_id, id) on delete cascade
+   )`,
+  'create index consent_event_of_contact on consent_event (tenant_id, contact_id, seq desc)',
+  'create unique index consent_event_once on consent_event (message_id) where message_id is not null',
+  // One question for each closing. The key is what asks it once.
+  `create table csat_survey (
+     id uuid primary key,
+     tenant_id uuid not null,
+     conversation_id uuid not null,
+     epoch integer not null,
+     question_id uuid not null,
+     asked_at timestamptz not null default now(),
+     score smallint check (score between 1 and 5),
+     answer_id uuid,
+     has_comment boolean not null default false,
+     answered_at timestamptz,
+     unique (conversation_id, epoch),
+     foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade,
+     check ((score is null) = (answered_at is null))
+   )`,
+  'create index csat_survey_of_conversation on csat_survey (tenant_id, conversation_id, asked_at desc)',
+  'create index csat_survey_newest on csat_survey (tenant_id, asked_at)',
+  `create index conversation_closed on conversation (owner_since) where owner = 'nobody'`,
+];
+
+/** What customers are promised once people are to answer, and how that stands. */
+const SLA = [
+  // One row for each handoff that is watched: the promise as it was when it began, and how far its messages were read.
+  `create table sla_watch (
+     handoff_id uuid primary key,
+     tenant_id uuid not null,
+     conversation_id uuid not null,
+     policy jsonb not null,
+     seen_seq bigint not null default 0,
+     look_again_at timestamptz,
+     ended_at timestamptz,
+     foreign key (tenant_id, handoff_id) references handoff (tenant_id, id) on delete cascade
+   )`,
+  'create index sla_watch_of_tenant on sla_watch (tenant_id, handoff_id)',
+  'create index sla_watch_open on sla_watch (handoff_id) where ended_at is null',
+  'create index sla_watch_again on sla_watch (look_again_at) where look_again_at is not null',
+  // `cause_id` is what started the clock: the handoff, or the message that waits for an answer.
+  `create table sla_clock (
+     id uuid primary key,
+     tenant_id uuid not null,
+     conversation_id uuid not null,
+     handoff_id uuid not null,
+     kind text not null check (kind in ('first-response', 'next-response', 'resolution')),
+     priority text not null check (priority in ('low', 'normal', 'high', 'urgent')),
+     cause_id uuid not null,
+     started_at timestamptz not null,
+     due_at timestamptz,
+     paused_since timestamptz,
+     stopped_at timestamptz,
+     state text not null check (state in ('running', 'paused', 'breached', 'met', 'missed', 'ended')),
+     steps jsonb not null,
+     next_step_at timestamptz,
+     unique (handoff_id, kind, cause_id),
+     unique (tenant_id, id),
+     foreign key (tenant_id, handoff_id) references handoff (tenant_id, id) on delete cascade
+   ) with (fillfactor = 70)`,
+  'create index sla_clock_of_handoff on sla_clock (tenant_id, handoff_id)',
+  'create index sla_clock_due on sla_clock (next_step_at) where next_step_at is not null',
+  'create index sla_clock_open on sla_clock (tenant_id, conversation_id) where stopped_at is null',
+  // A step that was taken. The key is the only judge of that, whatever clocks and processes do.
+  `create table sla_step (
+     clock_id uuid not null,
+     step text not null,
+     tenant_id uuid not null,
+     taken_at timestamptz not null default clock_timestamp(),
+     primary key (clock_id, step),
+     foreign key (tenant_id, clock_id) references sla_clock (tenant_id, id) on delete cascade
+   )`,
+  'create index sla_step_of_tenant on sla_step (tenant_id, clock_id)',
 ];
 
 /** What belongs to no tenant. */
@@ -375,7 +586,17 @@ const TENANT_TABLES: readonly (readonly [table: string, column: string])[] = [
   ['turn', 'tenant_id'],
   ['outbox', 'tenant_id'],
   ['handoff', 'tenant_id'],
+  ['handoff_packet', 'tenant_id'],
+  ['handoff_transfer', 'tenant_id'],
+  ['ticket_state', 'tenant_id'],
+  ['consent_event', 'tenant_id'],
+  ['csat_survey', 'tenant_id'],
+  ['sla_watch', 'tenant_id'],
+  ['sla_clock', 'tenant_id'],
+  ['sla_step', 'tenant_id'],
   ['dead_letter', 'tenant_id'],
+  ['notification_target', 'tenant_id'],
+  ['notification', 'tenant_id'],
   ['knowledge_document', 'tenant_id'],
   ['passage', 'tenant_id'],
 ];
@@ -404,9 +625,17 @@ const DATA_CLASSES: Readonly<Record<string, string>> = {
   'echo.text_hash': 'content',
   'turn.trace': 'content',
   'outbox.text_hash': 'content',
+  'handoff_packet.packet': 'content',
   'outbox.history': 'operation',
+  'channel.handoff_queues': 'configuration',
+  'handoff_transfer.history': 'operation',
+  'sla_watch.policy': 'configuration',
+  'sla_clock.steps': 'operation',
   'dead_letter.payload': 'content',
   'dead_letter.history': 'operation',
+  'notification_target.sealed_address': 'credential',
+  'notification_target.quiet_hours': 'configuration',
+  'notification.payload': 'operation',
   'knowledge_document.text': 'knowledge',
   'passage.text': 'knowledge',
   'passage.folded_title': 'knowledge',
@@ -424,7 +653,12 @@ const STATEMENTS = [
   ...PEOPLE,
   ...MESSAGES,
   ...TURNS,
+  ...PACKETS,
+  ...NOTIFICATIONS,
+  ...COURTESIES,
   ...KNOWLEDGE,
+  ...TICKETS,
+  ...SLA,
   ...PLATFORM,
   ...ROW_LEVEL_SECURITY,
   ...COMMENTS,

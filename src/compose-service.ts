@@ -1,11 +1,17 @@
 import type { Express } from 'express';
 import { MIGRATIONS } from '../migrations/migrations.ts';
 import type { Kysely } from 'kysely';
+import { openAssistant } from './compose-assistant.ts';
 import { openBase, openDatabase } from './composition.ts';
 import type { Base } from './composition.ts';
+import { createNotifier } from './compose-notifications.ts';
+import { ticketNeeds } from './compose-transfers.ts';
 import type { ServiceConfig } from './config.ts';
 import { reviveTurn } from './conversation/ownership-store.ts';
 import { reviveReply } from './delivery/reply-store.ts';
+import { GuardedNotifier } from './handoff/notification-guard.ts';
+import { reviveNotification } from './handoff/notification-queue.ts';
+import { reviveTransfer } from './handoff/transfer-store.ts';
 import { createHttpApp } from './http-app.ts';
 import { InboxStore } from './inbound/inbox-store.ts';
 import type { InboxRow, Recorded } from './inbound/inbox-store.ts';
@@ -54,6 +60,8 @@ const GROUP_COMMIT = {
 /** Most gateways never repeat a webhook, so these are floods and guesses, not traffic. */
 const WEBHOOKS_PER_CHANNEL = { name: 'webhook-channel', points: 3_000, perSeconds: 1, grantedLocally: 300 };
 const FAILED_WEBHOOKS = { name: 'webhook-failed', points: 60, perSeconds: 60 };
+/** Of a tenant: each may take a place in somebody else's channel. */
+const NOTIFIER_TESTS = { name: 'notifier-tests', points: 10, perSeconds: 60 };
 const FAILED_SIGN_INS = { name: 'sign-in-failed', points: 60, perSeconds: 60 };
 
 export interface Service {
@@ -101,7 +109,7 @@ function webhookNeeds(config: ServiceConfig, db: Kysely<Schema>, base: Base): Re
   });
   const perChannel = limiter(base, WEBHOOKS_PER_CHANNEL);
   const perFailedAddress = limiter(base, FAILED_WEBHOOKS);
-  const changes = { db: base.db, keysOf: (id: TenantId) => base.tenants.keysOf(id) };
+  const changes = { db: base.db, keysOf: (id: TenantId) => base.tenants.keysOf(id), tickets: ticketNeeds(base) };
   return {
     channels,
     keysOf: (id) => tenants.keysOf(id),
@@ -121,8 +129,8 @@ function webhookNeeds(config: ServiceConfig, db: Kysely<Schema>, base: Base): Re
     ringDelivery: (id) => {
       bell.ringDelivery(id);
     },
-    apply: (channel, event, key) => {
-      void applyRecorded(changes, { channel, event, dedupeKey: key }).catch((error: unknown) => {
+    apply: (channel, event, recorded) => {
+      void applyRecorded(changes, { channel, event, ...recorded }).catch((error: unknown) => {
         log.warn({ err: error, kind: event.type }, 'What an event changes could not be applied yet; the sweeper will');
       });
     },
@@ -136,14 +144,20 @@ function webhookNeeds(config: ServiceConfig, db: Kysely<Schema>, base: Base): Re
 }
 
 function panelNeeds(config: ServiceConfig, base: Base, deepHealth: PanelNeeds['deepHealth']): PanelNeeds {
-  const { db, tenants, channels, bell, log } = base;
-  const revive = { reviveDelivery: reviveReply, reviveTurn, reviveDocument };
+  const { db, tenants, channels, bell, closing, log } = base;
+  const notifier = closing.keep('notifier', new GuardedNotifier(createNotifier(config), log), (it) => {
+    it.close();
+  });
+  const revive = { reviveDelivery: reviveReply, reviveTurn, reviveDocument, reviveTransfer, reviveNotification };
   return {
     db,
     tenants,
     channels,
     adminApiKey: config.adminApiKey,
+    notifier,
+    notifierTests: limiter(base, NOTIFIER_TESTS),
     deepHealth,
+    assistant: openAssistant(config, base),
     publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.host}`,
     limiter: limiter(base, FAILED_SIGN_INS),
     bell,

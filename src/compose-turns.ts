@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import pLimit from 'p-limit';
+import { openModels } from './compose-models.ts';
 import { openDatabase } from './composition.ts';
 import type { Base, Opening } from './composition.ts';
 import type { WorkerConfig } from './config.ts';
@@ -11,23 +12,16 @@ import { opensEpisode } from './conversation/conversation.ts';
 import { LeaseKeeper } from './conversation/lease-keeper.ts';
 import { takeTurn } from './conversation/take-turn.ts';
 import type { TurnNeeds, TurnOptions } from './conversation/take-turn.ts';
+import { readSaidLately } from './conversation/said-lately.ts';
 import { findPassages } from './knowledge/passage-store.ts';
 import { sqlState } from './platform/database.ts';
-import { createHttpClient } from './platform/http-client.ts';
-import { Secret } from './platform/secret.ts';
-import { SharedCooldown } from './platform/shared-cooldown.ts';
 import { recordDeadLetter } from './recovery/dead-letters.ts';
-import { GeminiClient } from './vendors/gemini/gemini-client.ts';
-import { OpenAiCompatibleClient } from './vendors/openai-compatible/openai-compatible-client.ts';
 import type { TurnOutcome } from './vocabulary/events.ts';
 import type { ConversationId } from './vocabulary/ids.ts';
 import type { Model } from './vocabulary/model.ts';
 
 /** Leases are renewed here, so that a pool that is all taken does not cost a process its leases. */
 const LEASE_POOL = { name: 'lease', connectionsMax: 1, queryTimeoutMs: 2_000, acquireTimeoutMs: 1_000 };
-const MODEL_RESPONSE_BYTES_MAX = 4 * 1_048_576;
-/** A model of one's own often wants no key; the header is then sent empty. */
-const NO_KEY = Secret.of('');
 
 export interface TurnParts {
   readonly opening: Opening;
@@ -38,8 +32,10 @@ export interface TurnParts {
 /** Taking turns, for every process that does. */
 export interface Turns {
   readonly store: ConversationStore;
+  /** In the order in which they are asked. */
+  readonly models: readonly Model[];
   /** One of the turns that this process takes at once. Never rejects. */
-  readonly take: (id: ConversationId, company: 'others' | 'others-again') => Promise<TurnOutcome | 'not-taken'>;
+  readonly take: (id: ConversationId) => Promise<TurnOutcome | 'not-taken'>;
   /** Other work that waits for one of the same places. */
   readonly inLine: (work: () => Promise<void>) => Promise<void>;
   /** A turn beside those, in another manner or in other company. Never rejects; the caller bounds how many there are. */
@@ -56,7 +52,8 @@ export function openTurns(config: WorkerConfig, { opening, base, ringDelivery }:
   closing.keep('leases', leases, (it) => {
     it.close();
   });
-  const needs = turnNeeds(config, { base, store, leases, holder, ringDelivery });
+  const models = openModels(config, base, { callsMax: config.concurrency * 2 });
+  const needs = turnNeeds(config, { base, store, leases, holder, ringDelivery, models });
   const limit = pLimit(config.concurrency);
   const shutdown = new AbortController();
   const takeAside: Turns['takeAside'] = (id, how) =>
@@ -67,8 +64,8 @@ export function openTurns(config: WorkerConfig, { opening, base, ringDelivery }:
   const hurry = (): void => {
     shutdown.abort(new Error('The process is ending'));
   };
-  const take: Turns['take'] = (id, company) => limit(() => takeAside(id, { manner: 'model', company }));
-  return { store, take, inLine: (work) => limit(work), takeAside, hurry };
+  const take: Turns['take'] = (id) => limit(() => takeAside(id, { manner: 'model', company: 'others' }));
+  return { store, models, take, inLine: (work) => limit(work), takeAside, hurry };
 }
 
 interface NeedsParts {
@@ -77,9 +74,11 @@ interface NeedsParts {
   readonly leases: LeaseKeeper;
   readonly holder: string;
   readonly ringDelivery: (id: ConversationId) => void;
+  readonly models: readonly Model[];
 }
 
-function turnNeeds(config: WorkerConfig, { base, store, leases, holder, ringDelivery }: NeedsParts): TurnNeeds {
+function turnNeeds(config: WorkerConfig, parts: NeedsParts): TurnNeeds {
+  const { base, store, leases, holder, ringDelivery, models } = parts;
   const { db, tenants, bell, log } = base;
   const contexts = new ContextCache(base.redis, base.redisHealth, config.contextTtlSeconds);
   const coalesceMaxMs = config.coalescing.maxMs;
@@ -108,6 +107,7 @@ function turnNeeds(config: WorkerConfig, { base, store, leases, holder, ringDeli
         remember(emptyContext(), await store.readPast(turn), turn.knownUpTo);
       return opensEpisode(turn) ? newEpisode(known) : known;
     },
+    saidLately: (turn) => readSaidLately(db, turn),
     saveContext: (id, context) => contexts.save(id, context),
     tenantOf: (id) => tenants.get(id),
     setAside: async ({ conversationId, tenantId, messages, attempts, deaths }, reason) => {
@@ -115,7 +115,7 @@ function turnNeeds(config: WorkerConfig, { base, store, leases, holder, ringDeli
       const letter = { tenantId, stage: 'turn', subjectId: conversationId, conversationId, reason, payload } as const;
       await db.transaction().execute((tx) => recordDeadLetter(tx, letter, log));
     },
-    models: openModels(config, base),
+    models,
     ringTurn: (id, delayMs) => {
       bell.ringTurn(id, delayMs);
     },
@@ -123,27 +123,4 @@ function turnNeeds(config: WorkerConfig, { base, store, leases, holder, ringDeli
     turnDeadlineMs: config.turnDeadlineMs,
     log,
   };
-}
-
-function openModels(config: WorkerConfig, { redis, redisHealth, closing, log }: Base): readonly Model[] {
-  const cooldown = new SharedCooldown({ memory: redis, health: redisHealth, log });
-  const limits = { timeoutMs: config.modelTimeoutMs, callsMax: config.concurrency * 2 };
-  const models: (Model & { close(): void })[] = [];
-  if (config.gemini !== undefined) models.push(new GeminiClient({ cooldown, log }, { ...config.gemini, ...limits }));
-  if (config.fallbackModel !== undefined) {
-    const { apiKey = NO_KEY, ...fallback } = config.fallbackModel;
-    const http = createHttpClient({
-      privateHosts: config.outboundPrivateHosts,
-      timeoutMs: limits.timeoutMs,
-      responseBytesMax: MODEL_RESPONSE_BYTES_MAX,
-      connectionsMax: limits.callsMax,
-    });
-    models.push(new OpenAiCompatibleClient({ http, cooldown, log }, { ...fallback, apiKey, ...limits }));
-  }
-  for (const model of models) {
-    closing.keep(model.name, model, (it) => {
-      it.close();
-    });
-  }
-  return models;
 }

@@ -1,11 +1,17 @@
 import type { ChildProcess } from 'node:child_process';
 import { openBase } from './composition.ts';
 import type { Base } from './composition.ts';
+import { openPackets, packetTexts } from './compose-packets.ts';
+import { openScores } from './compose-scores.ts';
+import { openSla } from './compose-sla.ts';
 import { openTurns } from './compose-turns.ts';
 import type { Turns } from './compose-turns.ts';
+import { openNotifications } from './compose-notifications.ts';
+import { openTransfers, ticketNeeds } from './compose-transfers.ts';
 import type { WorkerConfig } from './config.ts';
 import { LEASE_MS } from './conversation/conversation-store.ts';
 import { changeOwner } from './conversation/ownership-store.ts';
+import { lapseAfter } from './conversation/ownership.ts';
 import type { Manner } from './conversation/take-turn.ts';
 import { DeliveryRunner } from './delivery/delivery-runner.ts';
 import { SEND_TIMEOUT_MS } from './delivery/delivery.ts';
@@ -22,6 +28,7 @@ import { monotonicMs, systemClock } from './platform/time.ts';
 import { BacklogMeter } from './recovery/backlog.ts';
 import { BackupMeter } from './recovery/backup-age.ts';
 import { applyLateChanges } from './recovery/changes.ts';
+import type { LateChangesNeeds } from './recovery/changes.ts';
 import { recordDeadLetter, resolveDeadLetter } from './recovery/dead-letters.ts';
 import { HeartbeatCarrier } from './recovery/heartbeat.ts';
 import { findViolations } from './recovery/promise.ts';
@@ -50,6 +57,8 @@ export interface Work {
   readonly takeTurn: (id: ConversationId) => Promise<void>;
   readonly deliver: (id: ConversationId) => Promise<void>;
   readonly indexDocument: (id: DocumentId) => Promise<void>;
+  /** Looks at the tickets in people's hands that are due, as is done every ten seconds. */
+  readonly lookAtTickets: () => Promise<number>;
   readonly sweeper: Sweeper;
   readonly heartbeat: HeartbeatCarrier;
   readonly watchdog: Watchdog;
@@ -78,20 +87,11 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
   };
   const turns = openTurns(config, { opening, base, ringDelivery });
   const quarantine = openQuarantine(config, { turns, ringDelivery, fork, log });
-  const takeSuspect = async (id: ConversationId): Promise<void> => {
-    // Of many that were beside one death hardly any did it: those that would have to wait in line go among others once more.
-    if (quarantine.isCrowded && (await turns.take(id, 'others-again')) !== 'suspect') return;
-    await quarantine.take(id, 'model');
-  };
   const takeTurn = async (id: ConversationId): Promise<void> => {
     // Who came for a suspect need not wait for it.
-    if ((await turns.take(id, 'others')) === 'suspect') void takeSuspect(id);
+    if ((await turns.take(id)) === 'suspect') void quarantine.take(id, 'model');
   };
-  const index = async (id: DocumentId): Promise<void> => {
-    await indexDocument(base.db, id).catch((error: unknown) => {
-      log.error({ err: error, documentId: id }, 'A document could not be indexed; it will be tried again');
-    });
-  };
+  const index = indexing(base);
   const deliver = (id: ConversationId): Promise<void> => deliveries.run(id);
   const heartbeat = openHeartbeat(base, turns, deliveries);
   const sweeper = new Sweeper({
@@ -105,23 +105,18 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
     findDocuments: (olderThanMs) => findForgottenDocuments(base.db, olderThanMs),
     // It finds a suspect again until it was taken, so it waits.
     takeTurn: async (id) => {
-      if ((await turns.take(id, 'others')) === 'suspect') await takeSuspect(id);
+      if ((await turns.take(id)) === 'suspect') await quarantine.take(id, 'model');
     },
     deliver,
     indexDocument: index,
-    applyLateChanges: () =>
-      applyLateChanges({
-        db: base.db,
-        keysOf: (id) => base.tenants.keysOf(id),
-        channelOf: (id) => base.channels.find(id),
-        recognise: recogniseWebhook,
-        log,
-      }),
+    applyLateChanges: () => applyLateChanges(lateChangesNeeds(base)),
     carryHeartbeat: () => heartbeat.carry(),
     purge: () => purgeRawBytes(base.db),
     log,
   });
   openMeters(base);
+  openScores(base, ringDelivery);
+  const lookAtTickets = openHandoffs(config, base, turns);
   closing.keep('sweeper', sweeper, (it) => it.close());
   const promise = promiseOf(config, { base, turns, quarantine, deliver });
   const watchdog = new Watchdog({ ...promise, monotonicMs, log });
@@ -132,7 +127,46 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
     void quarantine.close();
   };
   const { health } = base;
-  return { takeTurn, deliver, indexDocument: index, sweeper, heartbeat, watchdog, promise, hurry, health, closing };
+  return {
+    takeTurn,
+    deliver,
+    indexDocument: index,
+    lookAtTickets,
+    sweeper,
+    heartbeat,
+    watchdog,
+    promise,
+    hurry,
+    health,
+    closing,
+  };
+}
+
+/** What follows when a person is called. */
+function openHandoffs(config: WorkerConfig, base: Base, turns: Turns): Work['lookAtTickets'] {
+  openSla(base);
+  openNotifications(config, base, packetTexts(base));
+  openPackets(base, turns.models);
+  return openTransfers(config.outboundPrivateHosts, base, packetTexts(base));
+}
+
+function indexing({ db, log }: Base): Work['indexDocument'] {
+  return async (id) => {
+    await indexDocument(db, id).catch((error: unknown) => {
+      log.error({ err: error, documentId: id }, 'A document could not be indexed; it will be tried again');
+    });
+  };
+}
+
+function lateChangesNeeds(base: Base): LateChangesNeeds {
+  return {
+    db: base.db,
+    keysOf: (id) => base.tenants.keysOf(id),
+    channelOf: (id) => base.channels.find(id),
+    recognise: recogniseWebhook,
+    tickets: ticketNeeds(base),
+    log: base.log,
+  };
 }
 
 interface QuarantineParts {
@@ -216,8 +250,7 @@ function openDeliveries(config: WorkerConfig, base: Base, outbox: OutboxStore): 
       if (moved) handoffRequested(log, { conversationId, reason });
     },
     personAnswered: async (tx, conversationId, tenantId) => {
-      const { humanIdleMinutes: minutes } = (await tenants.get(tenantId)).settings;
-      const lapsesAt = minutes === 0 ? undefined : new Date(systemClock.now().getTime() + minutes * 60_000);
+      const lapsesAt = lapseAfter((await tenants.get(tenantId)).settings.humanIdleMinutes, systemClock.now());
       await changeOwner(tx, { conversationId, to: 'human', reason: 'answered-elsewhere', lapsesAt });
     },
     recordDeadLetter: (tx, { outboxId, ...letter }) =>

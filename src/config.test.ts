@@ -26,6 +26,27 @@ function problemsOf(
   }
 }
 
+describe('a mail server', () => {
+  const MAIL = { SMTP_URL: 'smtps://plantao:senha@mail.example.com', MAIL_FROM: 'Plantão <plantao@example.com>' };
+
+  it('is a server and who writes, or none at all', () => {
+    const { notifications } = loadConfig(WorkerEnvironment, { ...GOOD, ...MAIL });
+
+    expect(notifications.mail?.from).toBe(MAIL.MAIL_FROM);
+    expect(JSON.stringify(notifications)).not.toContain('senha');
+    expect(loadConfig(ServiceEnvironment, GOOD).notifications.mail).toBeUndefined();
+  });
+
+  it.each([
+    [{ SMTP_URL: MAIL.SMTP_URL }, 'MAIL_FROM is required with SMTP_URL'],
+    [{ ...MAIL, SMTP_URL: 'mail.example.com' }, 'SMTP_URL must be a URL such as'],
+    [{ ...MAIL, MAIL_FROM: 'plantao@example.com\nBcc: x@example.com' }, 'MAIL_FROM must be an address'],
+    [{ ...MAIL, MAIL_FROM: 'nobody' }, 'MAIL_FROM must be an address'],
+  ])('that is half or wrong is refused: %j', (given, problem) => {
+    expect(problemsOf({ ...GOOD, ...given })).toContain(problem);
+  });
+});
+
 describe('a good environment', () => {
   it('is read whole, with what is documented where nothing is said', () => {
     const worker = loadConfig(WorkerEnvironment, GOOD);

@@ -43,6 +43,12 @@ function isSentryDsn(value: string): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && url.username !== '' && /\/\d+$/.test(url.pathname);
 }
 
+/** An empty one counts as absent, as an empty file does. */
+function isMailServer(value: string): boolean {
+  const url = URL.parse(value);
+  return value === '' || (url !== null && /^smtps?:$/.test(url.protocol) && url.hostname !== '');
+}
+
 /** The model's own name in Google's catalogue. 2.5 Flash is shut down on 2026-12-01. Source: ai.google.dev/gemini-api/docs/deprecations */
 const DEFAULT_MODEL = 'gemini-3.5-flash-lite';
 
@@ -76,6 +82,14 @@ const everyProcess = {
   OTEL_TRACES_SAMPLER_ARG: z.coerce.number({ error: 'must be a number' }).min(0).max(1).default(1),
   COALESCE_MIN_MS: integer({ min: 0, max: 60_000 }).default(800),
   COALESCE_MAX_MS: integer({ min: 0, max: 300_000 }).default(6_000),
+  PUBLIC_URL: httpUrl.optional(),
+  SMTP_URL: secretThat(isMailServer, 'must be a URL such as smtps://user:password@mail.example.com:465').optional(),
+  MAIL_FROM: z
+    .string()
+    .max(320)
+    .regex(/^[^\p{Cc}<>]*<?[^\s<>@]+@[A-Za-z0-9.-]+>?$/u, 'must be an address, e.g. Plantão <plantao@example.com>')
+    .optional(),
+  PAGERDUTY_EVENTS_URL: httpUrl.default('https://events.pagerduty.com'),
   OUTBOUND_PRIVATE_HOSTS: z
     .string()
     .default('')
@@ -98,6 +112,15 @@ const gemini = {
   GEMINI_MODEL: z.string().default(DEFAULT_MODEL),
 };
 
+/** The models, for turns in the workers and for drafts in the service. */
+const models = {
+  ...gemini,
+  FALLBACK_MODEL_BASE_URL: httpUrl.optional(),
+  FALLBACK_MODEL_API_KEY: secret.optional(),
+  FALLBACK_MODEL_NAME: z.string().optional(),
+  MODEL_TIMEOUT_MS: integer({ min: 100, max: 300_000 }).default(20_000),
+};
+
 /** What Express's `trust proxy` understands: it would say so only at the first request. */
 function namesProxies(value: string): boolean {
   const names = value.split(',').map((name) => name.trim());
@@ -113,9 +136,7 @@ function isNetwork(name: string): boolean {
 
 const service = {
   ...everyProcess,
-  // Only to ask whether the key is good: the service calls no model.
-  ...gemini,
-  PUBLIC_URL: httpUrl.optional(),
+  ...models,
   TRUST_PROXY: z
     .string()
     .refine(
@@ -128,11 +149,7 @@ const service = {
 
 const worker = {
   ...everyProcess,
-  ...gemini,
-  FALLBACK_MODEL_BASE_URL: httpUrl.optional(),
-  FALLBACK_MODEL_API_KEY: secret.optional(),
-  FALLBACK_MODEL_NAME: z.string().optional(),
-  MODEL_TIMEOUT_MS: integer({ min: 100, max: 300_000 }).default(20_000),
+  ...models,
   TURN_DEADLINE_MS: integer({ min: 500, max: 600_000 }).default(60_000),
   SEND_PACING_MS: integer({ min: 0, max: 60_000 }).default(1_000),
   CONTEXT_TTL_SECONDS: integer({ min: 1, max: 31_536_000 }).default(86_400),
@@ -157,21 +174,26 @@ export const VARIABLES: readonly string[] = Object.keys({ ...service, ...worker,
 export const ServiceEnvironment = z
   .object(service)
   .check(coalescingInOrder)
+  .check(mailIsWhole)
+  .check(fallbackNamed)
   .transform((read) => ({
     ...shared(read),
-    publicUrl: read.PUBLIC_URL,
     trustProxy: read.TRUST_PROXY,
     adminApiKey: read.ADMIN_API_KEY,
-    gemini: geminiOf(read),
+    ...modelsOf(read),
   }));
 export type ServiceConfig = z.infer<typeof ServiceEnvironment>;
+/** What telling people needs, in the service and in the workers. */
+export type NotificationConfig = Pick<ServiceConfig, 'notifications' | 'outboundPrivateHosts' | 'publicUrl'>;
 
 /** What a worker needs. */
 export const WorkerEnvironment = z
   .object(worker)
   .check(coalescingInOrder)
+  .check(mailIsWhole)
+  .check(fallbackNamed)
   .check((context) => {
-    const { MODEL_TIMEOUT_MS, TURN_DEADLINE_MS, FALLBACK_MODEL_BASE_URL, FALLBACK_MODEL_NAME } = context.value;
+    const { MODEL_TIMEOUT_MS, TURN_DEADLINE_MS } = context.value;
     if (MODEL_TIMEOUT_MS >= TURN_DEADLINE_MS) {
       problem(
         context,
@@ -179,22 +201,10 @@ export const WorkerEnvironment = z
         'must be shorter than TURN_DEADLINE_MS, or a turn can never report a slow model',
       );
     }
-    if (FALLBACK_MODEL_BASE_URL !== undefined && FALLBACK_MODEL_NAME === undefined) {
-      problem(context, 'FALLBACK_MODEL_NAME', 'is required with FALLBACK_MODEL_BASE_URL');
-    }
   })
   .transform((read) => ({
     ...shared(read),
-    gemini: geminiOf(read),
-    fallbackModel:
-      read.FALLBACK_MODEL_BASE_URL === undefined || read.FALLBACK_MODEL_NAME === undefined
-        ? undefined
-        : {
-            apiKey: filled(read.FALLBACK_MODEL_API_KEY),
-            baseUrl: read.FALLBACK_MODEL_BASE_URL,
-            model: read.FALLBACK_MODEL_NAME,
-          },
-    modelTimeoutMs: read.MODEL_TIMEOUT_MS,
+    ...modelsOf(read),
     turnDeadlineMs: read.TURN_DEADLINE_MS,
     sendPacingMs: read.SEND_PACING_MS,
     contextTtlSeconds: read.CONTEXT_TTL_SECONDS,
@@ -251,6 +261,7 @@ const SECRETS = [
   'GEMINI_API_KEY',
   'FALLBACK_MODEL_API_KEY',
   'SENTRY_DSN',
+  'SMTP_URL',
   'BACKUP_DATABASE_URL',
   'BACKUP_KEY',
   'BACKUP_KEY_PREVIOUS',
@@ -286,6 +297,18 @@ function observationOf(read: z.infer<z.ZodObject<typeof everyProcess>>) {
   };
 }
 
+function modelsOf(read: z.infer<z.ZodObject<typeof models>>) {
+  const { FALLBACK_MODEL_BASE_URL: baseUrl, FALLBACK_MODEL_NAME: model } = read;
+  return {
+    gemini: geminiOf(read),
+    fallbackModel:
+      baseUrl === undefined || model === undefined
+        ? undefined
+        : { apiKey: filled(read.FALLBACK_MODEL_API_KEY), baseUrl, model },
+    modelTimeoutMs: read.MODEL_TIMEOUT_MS,
+  };
+}
+
 function geminiOf(read: z.infer<z.ZodObject<typeof gemini>>) {
   const apiKey = filled(read.GEMINI_API_KEY);
   return apiKey === undefined ? undefined : { apiKey, baseUrl: read.GEMINI_BASE_URL, model: read.GEMINI_MODEL };
@@ -308,7 +331,14 @@ function shared(read: z.infer<z.ZodObject<typeof everyProcess>>) {
     observation: observationOf(read),
     coalescing: { minMs: read.COALESCE_MIN_MS, maxMs: read.COALESCE_MAX_MS },
     outboundPrivateHosts: read.OUTBOUND_PRIVATE_HOSTS,
+    publicUrl: read.PUBLIC_URL,
+    notifications: { mail: mailOf(read), pagerDutyUrl: read.PAGERDUTY_EVENTS_URL },
   };
+}
+
+function mailOf(read: z.infer<z.ZodObject<typeof everyProcess>>) {
+  const url = filled(read.SMTP_URL);
+  return url === undefined || read.MAIL_FROM === undefined ? undefined : { url, from: read.MAIL_FROM };
 }
 
 function archiveOf(read: {
@@ -328,6 +358,23 @@ function archiveOf(read: {
 interface CheckContext<Value> {
   readonly value: Value;
   readonly issues: z.core.$ZodRawIssue[];
+}
+
+/** Who has a mail server without a sender would find out when somebody waits for the mail. */
+function mailIsWhole(context: CheckContext<{ SMTP_URL?: Secret | undefined; MAIL_FROM?: string | undefined }>): void {
+  const { SMTP_URL, MAIL_FROM } = context.value;
+  if (filled(SMTP_URL) !== undefined && MAIL_FROM === undefined) {
+    problem(context, 'MAIL_FROM', 'is required with SMTP_URL');
+  }
+}
+
+function fallbackNamed(
+  context: CheckContext<{ FALLBACK_MODEL_BASE_URL?: string | undefined; FALLBACK_MODEL_NAME?: string | undefined }>,
+): void {
+  const { FALLBACK_MODEL_BASE_URL, FALLBACK_MODEL_NAME } = context.value;
+  if (FALLBACK_MODEL_BASE_URL !== undefined && FALLBACK_MODEL_NAME === undefined) {
+    problem(context, 'FALLBACK_MODEL_NAME', 'is required with FALLBACK_MODEL_BASE_URL');
+  }
 }
 
 function coalescingInOrder(context: CheckContext<{ COALESCE_MIN_MS: number; COALESCE_MAX_MS: number }>): void {

@@ -6,7 +6,7 @@ import { SuspectOrder } from '../src/recovery/suspect-process.ts';
 import type { SuspectReport } from '../src/recovery/suspect-process.ts';
 
 /**
- * Takes suspects, one at a time, for the worker that started it. If one of them kills it, nothing else was in it.
+ * Takes suspects for the worker that started it. If one of them kills it, nothing but other suspects was in it.
  *
  * It ends with that worker: a line that is cut makes it give back what it has.
  */
@@ -17,17 +17,18 @@ await runUntilSignal(
   log,
   async () => {
     const { turns, health, closing } = await composeQuarantine(config, log);
-    let last: Promise<void> = Promise.resolve();
-    const take = async ({ take: id, manner }: SuspectOrder): Promise<void> => {
-      report({ taken: id, outcome: await turns.takeAside(id, { manner, company: 'nobody' }) });
+    // The worker bounds how many there are.
+    const underWay = new Set<Promise<void>>();
+    const take = async ({ take: id, manner, company }: SuspectOrder): Promise<void> => {
+      report({ taken: id, outcome: await turns.takeAside(id, { manner, company }) });
     };
     process.on('message', (message) => {
-      const order = SuspectOrder.parse(message);
-      last = last.then(() => take(order));
+      const taking = take(SuspectOrder.parse(message)).finally(() => underWay.delete(taking));
+      underWay.add(taking);
     });
     closing.keep('turn', turns, async () => {
       turns.hurry();
-      await last;
+      await Promise.all(underWay);
     });
     health.started();
     report({ isReady: true });

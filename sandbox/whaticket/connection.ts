@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { systemClock } from '../../src/platform/time.ts';
 import type { GatewayProfile } from '../../src/vocabulary/gateway.ts';
 import type { MessageKind } from '../../src/vocabulary/message.ts';
-import type { Ticket, Tickets } from './tickets.ts';
-import { webhookBody } from './webhook-shapes.ts';
-import type { ChatEvent, Person } from './webhook-shapes.ts';
+import type { Ticket, Tickets, TicketWord } from './tickets.ts';
+import { ticketBody, webhookBody } from './webhook-shapes.ts';
+import type { ChatEvent, Person, TicketEvent } from './webhook-shapes.ts';
 import { webhookHeaders, webhookUrl } from './webhook-signing.ts';
 import type { Webhook } from './webhook-signing.ts';
 
@@ -76,6 +76,7 @@ export class Connection {
 
   async customerWrites(writing: CustomerWriting): Promise<WebhookAnswer> {
     const { text, kind = 'text', quotedText } = writing;
+    this.#tickets.reopen(this.#ticketOf(writing));
     return await this.#tell({ ...this.#begin(writing), type: 'said', kind, text, quotedText });
   }
 
@@ -109,6 +110,35 @@ export class Connection {
     return await this.#tell({ ...this.#begin(writer), type: 'said', kind: 'text', text, isFromUs: true });
   }
 
+  /** The ticket as the gateway's people see it. */
+  ticket(phone: string): Ticket {
+    return this.#ticketOf({ phone });
+  }
+
+  /** Somebody accepts the ticket in the panel. Forks that tell of tickets tell of this. */
+  async agentAccepts(phone: string, userId: number): Promise<WebhookAnswer | undefined> {
+    return await this.#changeTicket(phone, 'updated', { status: 'open', userId });
+  }
+
+  async agentCloses(phone: string): Promise<WebhookAnswer | undefined> {
+    return await this.#changeTicket(phone, 'closed', { status: 'closed' });
+  }
+
+  /** Somebody puts it back into a queue. */
+  async agentMoves(phone: string, queueId: number): Promise<WebhookAnswer | undefined> {
+    return await this.#changeTicket(phone, 'updated', { status: 'pending', userId: null, queueId });
+  }
+
+  /** The fork does something that nobody has heard of. */
+  async ticketBecomes(phone: string, status: TicketWord): Promise<WebhookAnswer | undefined> {
+    return await this.#changeTicket(phone, 'updated', { status });
+  }
+
+  /** The row is deleted. What the customer writes next opens another ticket. */
+  deleteTicket(phone: string): void {
+    this.#tickets.forget(this.#ticketOf({ phone }));
+  }
+
   /** Posts these bytes with this connection's proof. A header that is given wins over ours. */
   async post(
     rawBody: Buffer | string,
@@ -124,15 +154,33 @@ export class Connection {
     return await this.#tell({ ...this.#begin(change), type, kind: 'text', text, targetId });
   }
 
+  #ticketOf({ phone, lid, name }: Writer): Ticket {
+    return this.#tickets.open(this.name, { phone, lid, name });
+  }
+
+  async #changeTicket(
+    phone: string,
+    action: TicketEvent['action'],
+    to: Parameters<Tickets['change']>[1],
+  ): Promise<WebhookAnswer | undefined> {
+    const ticket = this.#ticketOf({ phone });
+    this.#tickets.change(ticket, to);
+    const { id: ticketId, person, status, queueId, userId } = ticket;
+    const event = { action, at: systemClock.now(), person, ticketId, ticket: { status, queueId, userId } };
+    const body = ticketBody(this.webhook.shape, event);
+    return body === undefined ? undefined : { ...(await this.post(JSON.stringify(body))), providerMessageId: '' };
+  }
+
   #begin(writer: Writer): Omit<ChatEvent, 'type' | 'kind'> {
     const { phone, lid, name } = writer;
     if (phone === undefined && lid === undefined) throw new Error('A customer has a phone or a LID');
-    const ticket = this.#tickets.open(this.name, { phone, lid, name });
+    const ticket = this.#ticketOf(writer);
     return {
       id: writer.providerMessageId ?? newMessageId(),
       at: writer.at ?? systemClock.now(),
       person: { phone, lid, name: name ?? ticket.person.name },
       ticketId: ticket.id,
+      ticket: { status: ticket.status, queueId: ticket.queueId, userId: ticket.userId },
       isFromUs: false,
     };
   }

@@ -2,22 +2,16 @@ import express from 'express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import type { LRUCache } from 'lru-cache';
 import { pause, systemClock } from '../../src/platform/time.ts';
+import { answer, bearerOf, fieldsOf, isLoggedIn, textOf, ticketRow } from './answers.ts';
 import type { Connection } from './connection.ts';
 import { newMessageId } from './connection.ts';
 import type { Faults } from './faults.ts';
-import {
-  FORK_RULES,
-  INTERNAL_ERROR,
-  INVALID_CREDENTIALS,
-  INVALID_TOKEN,
-  NO_TICKET,
-  SESSION_EXPIRED,
-  THROTTLED,
-} from './fork-rules.ts';
+import { FORK_RULES, INTERNAL_ERROR, INVALID_CREDENTIALS, NO_TICKET, THROTTLED } from './fork-rules.ts';
 import type { Answer, ForkRules } from './fork-rules.ts';
 import { renderMustache } from './mustache.ts';
 import type { SentMessages } from './sent-messages.ts';
-import { QUEUE } from './tickets.ts';
+import { ticketRoutes } from './ticket-routes.ts';
+import type { Lies } from './ticket-routes.ts';
 import type { Ticket, Tickets } from './tickets.ts';
 import type { Person } from './webhook-shapes.ts';
 
@@ -27,6 +21,8 @@ export interface GatewayState {
   readonly faults: Faults;
   /** What goes wrong when somebody looks at a ticket. */
   readonly lookFaults: Faults;
+  /** What the gateway says of a move that is not so. */
+  readonly lies: Lies;
   readonly sent: SentMessages;
   readonly tickets: Tickets;
   /** By token. */
@@ -37,6 +33,7 @@ export interface GatewayState {
   readonly closing: AbortSignal;
   readonly newUserToken: () => string;
   readonly looked: () => void;
+  readonly ticketRead: () => void;
   readonly echo: (connection: Connection, person: Person, text: string) => void;
 }
 
@@ -58,11 +55,12 @@ export function gatewayRoutes(state: GatewayState): Express {
   app.get('/tickets', (req, res) => {
     showTickets(state, req, res);
   });
-  app.get('/queue', (req, res) => {
-    if (isLoggedIn(state, req, res)) answer(res, { status: 200, body: [QUEUE] });
-  });
+  ticketRoutes(app, state);
   app.get('/whatsapp/', (req, res) => {
     showConnections(state, req, res);
+  });
+  app.post('/api/whatsapp-status', (req, res) => {
+    showOwnConnection(state, req, res);
   });
   // eslint-disable-next-line max-params -- Express tells an error handler by its four parameters.
   app.use((error: unknown, _req: Request, res: Response, next: NextFunction) => {
@@ -261,7 +259,7 @@ async function showMessages(state: GatewayState, req: Request, res: Response): P
   if (fork.marksReadByLooking || req.query.markAsRead === 'true') state.tickets.markAsRead(ticket);
   finish(res, fault, {
     status: 200,
-    body: { count: shown.length, messages: shown, ticket: ticketRow(state, ticket), hasMore: false },
+    body: { count: shown.length, messages: shown, ticket: ticketRow(state.connections, ticket), hasMore: false },
   });
 }
 
@@ -272,26 +270,14 @@ function showTickets(state: GatewayState, req: Request, res: Response): void {
   const queueIds: unknown = typeof given === 'string' ? JSON.parse(given) : [];
   const found = state.tickets
     .search(textOf(searchParam))
-    .filter(({ queueId }) => Array.isArray(queueIds) && queueIds.includes(queueId));
-  const tickets = found.map((ticket) => ticketRow(state, ticket));
+    .filter(({ queueId }) => queueId === null || (Array.isArray(queueIds) && queueIds.includes(queueId)));
+  const tickets = found.map((ticket) => ticketRow(state.connections, ticket));
   answer(res, { status: 200, body: { tickets, count: tickets.length, hasMore: false } });
-}
-
-function ticketRow(state: GatewayState, { id, queueId, person, messages, connectionName, updatedAt }: Ticket): unknown {
-  return {
-    id,
-    status: 'open',
-    queueId,
-    updatedAt,
-    unreadMessages: messages.filter(({ read }) => !read).length,
-    whatsappId: [...state.connections.values()].findIndex(({ name }) => name === connectionName) + 1,
-    contact: { name: person.name, number: person.phone ?? person.lid },
-  };
 }
 
 function showConnections(state: GatewayState, req: Request, res: Response): void {
   if (!isLoggedIn(state, req, res)) return;
-  const status = state.faults.mode === 'session-down' ? 'DISCONNECTED' : 'CONNECTED';
+  const status = sessionOf(state);
   const list = [...state.connections.values()].map(({ name }, index) => ({
     id: index + 1,
     name,
@@ -301,32 +287,18 @@ function showConnections(state: GatewayState, req: Request, res: Response): void
   answer(res, { status: 200, body: list });
 }
 
-function isLoggedIn(state: GatewayState, req: Request, res: Response): boolean {
-  const token = bearerOf(req);
-  if (token !== undefined && state.userTokens.has(token)) return true;
-  answer(res, token === undefined ? SESSION_EXPIRED : INVALID_TOKEN);
-  return false;
+/** Hosted services alone have this, known from their clients. */
+function showOwnConnection(state: GatewayState, req: Request, res: Response): void {
+  const connection = state.connections.get(bearerOf(req) ?? '');
+  if (connection === undefined) answer(res, FORK_RULES.hosted.wrongToken);
+  else if (connection.profile === 'hosted') answer(res, { status: 200, body: { status: sessionOf(state) } });
+  else answer(res, { status: 404 });
 }
 
-/** The forks split the header at its space and look at the second part, whatever the first one says. */
-function bearerOf(req: Request): string | undefined {
-  return req.headers.authorization?.split(' ')[1];
-}
-
-function fieldsOf(req: Request): Readonly<Record<string, unknown>> {
-  const body: unknown = req.body;
-  return typeof body === 'object' && body !== null ? { ...body } : {};
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+function sessionOf({ faults }: GatewayState): string {
+  return faults.mode === 'session-down' ? 'DISCONNECTED' : 'CONNECTED';
 }
 
 function digitsOf(address: string): string {
   return (address.split('@')[0] ?? '').replace(/\D/g, '');
-}
-
-function answer(res: Response, { status, body }: Answer): void {
-  if (body === undefined) res.status(status).end();
-  else res.status(status).json(body);
 }

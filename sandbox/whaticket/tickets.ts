@@ -18,11 +18,37 @@ export interface TicketMessage {
 /** Every ticket is in a queue, as where a company has any: a list that does not ask for the queue by its id is empty. */
 export const QUEUE = { id: 3, name: 'Suporte' };
 
+/** The company's queues: the bot's own, where every ticket begins, and those where people work. */
+export const QUEUES = [QUEUE, { id: 5, name: 'Atendimento' }, { id: 6, name: 'Financeiro' }];
+
+/** The company's people; the bot's own user is the first. */
+export const USERS = [
+  { id: 1, name: 'Bot', email: 'bot@whaticket.test' },
+  { id: 12, name: 'Bruno', email: 'bruno@whaticket.test' },
+  { id: 13, name: 'Clara', email: 'clara@whaticket.test' },
+];
+
+/** A word that a fork may write, ours or not. */
+export type TicketWord = 'pending' | 'open' | 'closed' | (string & {});
+
+/** What only the company's people see. */
+export interface Note {
+  readonly id: number;
+  readonly note: string;
+  readonly ticketId: number;
+}
+
 /** The thread with one contact on one connection. As in the SaaS forks, one row for ever. */
 export interface Ticket {
   readonly id: number;
   readonly connectionName: string;
-  readonly queueId: number;
+  readonly contactId: number;
+  status: TicketWord;
+  queueId: number | null;
+  userId: number | null;
+  readonly notes: Note[];
+  /** Of another company of the same installation: nobody here may see it. */
+  isForeign: boolean;
   /** What is known of the contact by now. */
   person: Person;
   /** The newest page. */
@@ -62,7 +88,12 @@ export class Tickets {
     const ticket = this.findOf(connectionName, person) ?? {
       id: (this.#lastId += 1),
       connectionName,
+      contactId: this.#lastId + 1_000,
+      status: 'pending',
       queueId: QUEUE.id,
+      userId: null,
+      notes: [],
+      isForeign: false,
       person,
       messages: [],
       updatedAt: systemClock.now().toISOString(),
@@ -75,6 +106,22 @@ export class Tickets {
     for (const key of keys) this.#byContact.set(key, ticket);
     this.#byId.set(ticket.id, ticket);
     return ticket;
+  }
+
+  /** A closed ticket that a customer writes into begins anew, with the bot. */
+  reopen(ticket: Ticket): void {
+    if (ticket.status === 'closed') this.change(ticket, { status: 'pending', queueId: QUEUE.id, userId: null });
+  }
+
+  change(ticket: Ticket, to: Partial<Pick<Ticket, 'status' | 'queueId' | 'userId'>>): void {
+    Object.assign(ticket, to);
+    ticket.updatedAt = systemClock.now().toISOString();
+  }
+
+  /** As if the row had been deleted: the contact's next message opens another one. */
+  forget(ticket: Ticket): void {
+    this.#byId.delete(ticket.id);
+    for (const key of keysOf(ticket.connectionName, ticket.person)) this.#byContact.delete(key);
   }
 
   record(ticket: Ticket, message: TicketMessage): void {

@@ -8,6 +8,42 @@ export interface Person {
   readonly name?: string | undefined;
 }
 
+/** What the envelope of a hosted fork shows of the ticket with each message. */
+export interface TicketShown {
+  readonly status: string;
+  readonly queueId: number | null;
+  readonly userId: number | null;
+}
+
+/** What a person has done to a ticket. */
+export interface TicketEvent {
+  readonly action: 'created' | 'updated' | 'closed';
+  readonly at: Date;
+  readonly person: Person;
+  readonly ticketId: number;
+  readonly ticket: TicketShown;
+}
+
+/**
+ * The body that a fork posts for it; undefined for the shapes that tell nothing of tickets.
+ *
+ * Source for W3: what clients of these services look for in `acao`; for W4: flaviokalleu/whaticket,
+ * frontend/src/components/WebhookModal/index.js.
+ */
+export function ticketBody(shape: WebhookShape, event: TicketEvent): unknown {
+  const { action, at, person, ticketId, ticket } = event;
+  const number = person.phone ?? person.lid ?? '';
+  const row = {
+    id: ticketId,
+    ...ticket,
+    updatedAt: at.toISOString(),
+    contact: { number, name: person.name ?? number },
+  };
+  if (shape === 'W3') return { acao: `ticket:${action}`, chamadoId: ticketId, ticketData: row, name: person.name };
+  if (shape === 'W4') return { event: `ticket.${action}`, payload: row, timestamp: at.toISOString() };
+  return undefined;
+}
+
 /** One thing that happened in a chat, before any fork has put it into its shape. */
 export interface ChatEvent {
   readonly type: 'said' | 'reaction' | 'edit' | 'deletion';
@@ -15,6 +51,7 @@ export interface ChatEvent {
   readonly at: Date;
   readonly person: Person;
   readonly ticketId: number;
+  readonly ticket?: TicketShown;
   readonly isFromUs: boolean;
   readonly groupId?: string;
   readonly kind: MessageKind;
@@ -184,11 +221,11 @@ function hostedEnvelope(event: ChatEvent): unknown {
     isGroup,
     ticketData: {
       id: ticketId,
-      status: 'pending',
+      status: event.ticket?.status ?? 'pending',
       lastMessage: event.text ?? '',
       isGroup,
-      userId: null,
-      queueId: 3,
+      userId: event.ticket?.userId ?? null,
+      queueId: event.ticket?.queueId ?? 3,
       channel: 'whatsapp',
       updatedAt: event.at.toISOString(),
       contact,

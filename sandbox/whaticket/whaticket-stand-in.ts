@@ -9,6 +9,7 @@ import type { ConnectionOptions } from './connection.ts';
 import { Faults } from './faults.ts';
 import type { FaultMode } from './faults.ts';
 import { gatewayRoutes } from './gateway-routes.ts';
+import { Lies } from './ticket-routes.ts';
 import { SentMessages } from './sent-messages.ts';
 import type { SentMessage } from './sent-messages.ts';
 import { Tickets } from './tickets.ts';
@@ -37,6 +38,8 @@ export class WhaticketStandIn {
   readonly faults: Faults;
   /** Of looking at a ticket. */
   readonly lookFaults = new Faults(() => undefined);
+  /** Of moving a ticket: what it answers is not what it does. */
+  readonly lies = new Lies();
   /** The one user who can log in. */
   readonly login = { email: 'bot@whaticket.test', password: 'senha-do-bot' };
   /** Numbers that nobody has. */
@@ -45,8 +48,10 @@ export class WhaticketStandIn {
   lostWebhooks = 0;
   /** How often a user has logged in. */
   logins = 0;
-  /** How often somebody has looked at a ticket, with or without success. */
+  /** How often somebody has looked at a ticket's messages, with or without success. */
   looks = 0;
+  /** How often somebody has looked at a ticket itself. */
+  ticketReads = 0;
   readonly #server: Server;
   readonly #sent: SentMessages;
   readonly #connections: Map<string, Connection>;
@@ -80,6 +85,7 @@ export class WhaticketStandIn {
       login: this.login,
       faults: this.faults,
       lookFaults: this.lookFaults,
+      lies: this.lies,
       sent: this.#sent,
       tickets: this.#tickets,
       connections: this.#connections,
@@ -89,6 +95,9 @@ export class WhaticketStandIn {
       newUserToken: () => {
         this.logins += 1;
         return randomBytes(24).toString('base64url');
+      },
+      ticketRead: () => {
+        this.ticketReads += 1;
       },
       looked: () => {
         this.looks += 1;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { sql } from 'kysely';
 import { Town } from '../../test/support/town.ts';
 import type { TownTenant } from '../../test/support/town-people.ts';
 import { until } from '../../test/support/until.ts';
@@ -52,6 +53,49 @@ async function commit(turn: Turn): Promise<CommitOutcome> {
   });
 }
 
+async function optOut(turn: Turn): Promise<CommitOutcome> {
+  const [message] = turn.messages;
+  if (message === undefined) throw new Error('The turn has no message');
+  return await commitTurn(town.database.db, turn, {
+    turnId: newId(TurnId),
+    decision: {
+      kind: 'reply',
+      bubbles: ['Pronto.'],
+      isUnsure: false,
+      courtesies: { consent: { kind: 'opt-out', messageId: message.id } },
+    },
+    trace: {},
+    startedAt: turn.now,
+    settles: turn.messages.map(({ id }) => id),
+    evenIfNewer: true,
+  });
+}
+
+/** The same contact on another channel, whose id comes before this one in the order. */
+async function conversationBefore(turn: Turn): Promise<string> {
+  const { db } = town.database;
+  const channel = await db.selectFrom('channel').selectAll().where('id', '=', turn.channelId).executeTakeFirstOrThrow();
+  const { handoff_queues, ...same } = channel;
+  const [channelId, id] = [crypto.randomUUID(), `00000000${crypto.randomUUID().slice(8)}`];
+  await db
+    .insertInto('channel')
+    .values({ ...same, id: channelId, handoff_queues: JSON.stringify(handoff_queues) })
+    .execute();
+  await db
+    .insertInto('conversation')
+    .values({ id, tenant_id: turn.tenantId, channel_id: channelId, contact_id: turn.contactId })
+    .execute();
+  return id;
+}
+
+const someoneWaits = async (): Promise<boolean> => {
+  const { rows } = await sql`
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
+    town.database.db,
+  );
+  return rows.length > 0;
+};
+
 /** What would reach the customer. */
 async function queued(turn: Turn): Promise<number> {
   const rows = await town.database.db
@@ -63,6 +107,44 @@ async function queued(turn: Turn): Promise<number> {
 }
 
 describe('the commit of a turn', () => {
+  it('says nothing to a contact who has opted out on another channel since it was read', async () => {
+    const turn = await turnOf('5511988880031');
+    await town.database.db
+      .insertInto('consent_event')
+      .values({
+        id: crypto.randomUUID(),
+        tenant_id: turn.tenantId,
+        contact_id: turn.contactId,
+        kind: 'opt-out',
+        source: 'message',
+      })
+      .execute();
+
+    expect(await commit(turn)).toEqual({ committed: false });
+    expect(await queued(turn)).toBe(0);
+    expect((await store.reopenTurn(turn))?.courtesy.isOptedOut).toBe(true);
+  });
+
+  it("of an opt-out locks the contact's other channels first, in one order, so that two at once do not wait for each other", async () => {
+    const turn = await turnOf('5511988880032');
+    const { db } = town.database;
+    // The other channel's conversation comes first in the order, and somebody has it.
+    const first = await conversationBefore(turn);
+    let committing: Promise<CommitOutcome> | undefined;
+    await db.transaction().execute(async (tx) => {
+      await sql`select from conversation where id = ${first} for no key update`.execute(tx);
+      committing = optOut(turn);
+      await until(someoneWaits);
+      // Whoever holds the first gets the second, because the commit has not taken it before.
+      await sql`select from conversation where id = ${turn.conversationId} for no key update nowait`.execute(tx);
+    });
+
+    expect(await committing).toMatchObject({ committed: true });
+    expect(await db.selectFrom('conversation').select('epoch').where('id', '=', first).executeTakeFirst()).toEqual({
+      epoch: 1,
+    });
+  });
+
   it('queues the reply, once however often it is repeated', async () => {
     const turn = await turnOf('5511988880001');
 

@@ -1,14 +1,16 @@
 import { sql } from 'kysely';
 import type { Kysely, RawBuilder } from 'kysely';
 import { SEND_WITHIN_MS } from '../delivery/delivery.ts';
+import { tellOfCalled } from '../handoff/handoff.ts';
 import { sha256 } from '../platform/crypto.ts';
 import { currentTraceparent } from '../platform/tracing.ts';
 import { MessageId, newId, OutboxId } from '../vocabulary/ids.ts';
 import type { TurnId } from '../vocabulary/ids.ts';
 import { normalisedText } from '../vocabulary/message.ts';
 import type { Schema } from '../vocabulary/schema.ts';
-import { opensEpisode, outcomeOf } from './conversation.ts';
-import type { Decision, Turn } from './conversation.ts';
+import { opensEpisode, outcomeOf, wordsOf } from './conversation.ts';
+import type { Decision, RecordedReason, Turn } from './conversation.ts';
+import { contactLock, courtesyColumns, courtesySteps, isConsentAsRead, isContactLocked } from './commit-courtesies.ts';
 
 /** What one turn writes. */
 export interface TurnCommit {
@@ -39,7 +41,7 @@ export type CommitOutcome =
  */
 export async function commitTurn(db: Kysely<Schema>, turn: Turn, commit: TurnCommit): Promise<CommitOutcome> {
   const { decision } = commit;
-  const bubbles = ('bubbles' in decision ? decision.bubbles : []).map((text) => ({
+  const bubbles = wordsOf(decision).map((text) => ({
     id: newId(MessageId),
     outboxId: newId(OutboxId),
     text,
@@ -48,12 +50,13 @@ export async function commitTurn(db: Kysely<Schema>, turn: Turn, commit: TurnCom
   const isHandOver = decision.kind === 'hand-over';
   const newerAllowed = commit.evenIfNewer ? sql`true` : sql`not exists (${newerThan(turn, commit)})`;
   const { rows } = await sql<{ held: boolean; known_up_to: string | null; more: boolean }>`
-    with held as (
+    with ${contactLock(turn, decision)}held as (
       update conversation set lease_owner = null, lease_until = null, attempts = 0, deaths = 0, ${ownerColumns(turn, decision)}
        where id = ${turn.conversationId} and fence = ${turn.fence} and epoch = ${turn.epoch}
          and lease_owner is not null and ${newerAllowed}
          and not exists (
            select from message s where s.id = any(${commit.settles}::uuid[]) and (s.settled_at is not null or s.edited_at > ${turn.now}))
+         and ${isConsentAsRead(turn)}${isContactLocked(decision)}
       returning id, tenant_id, channel_id, epoch
     ), said as (
       insert into message (id, tenant_id, conversation_id, author, kind, text, said_at, request_id)
@@ -63,10 +66,10 @@ export async function commitTurn(db: Kysely<Schema>, turn: Turn, commit: TurnCom
       returning seq
     ), queued as (
       insert into outbox (id, tenant_id, channel_id, conversation_id, message_id, turn_id, part, text_hash, epoch,
-                          deadline_at, request_id, traceparent, asked_at)
+                          deadline_at, request_id, traceparent, asked_at, calls_person)
       select b.id, held.tenant_id, held.channel_id, held.id, b.message_id, ${commit.turnId}, b.part, b.hash, held.epoch,
              now() + ${SEND_WITHIN_MS} * interval '1 millisecond', ${requestIdOf(turn)},
-             ${currentTraceparent() ?? null}::text, ${askedAt(turn)}::timestamptz
+             ${currentTraceparent() ?? null}::text, ${askedAt(turn)}::timestamptz, ${decision.kind !== 'record'}
         from held, unnest(${bubbles.map((it) => it.outboxId)}::uuid[], ${bubbles.map((it) => it.id)}::uuid[],
              ${bubbles.map((it) => it.hash)}::bytea[]) with ordinality as b (id, message_id, hash, part) order by b.part
     ), settled as (
@@ -78,7 +81,7 @@ export async function commitTurn(db: Kysely<Schema>, turn: Turn, commit: TurnCom
       select ${commit.turnId}, held.tenant_id, held.id, ${outcomeOf(decision)}, ${turn.epoch}, ${turn.fence},
              ${JSON.stringify(commit.trace)}::jsonb, ${commit.startedAt}
         from held
-    )${isHandOver ? handoffInsert(decision.reason) : sql``}
+    )${courtesySteps(turn, decision)}${isHandOver ? handoffInsert(decision) : sql``}
     select exists (select from held) as held,
            (select max(seq) from (select seq from said union all select seq from settled) all_of_it) as known_up_to,
            exists (${newerThan(turn, commit)}) as more`.execute(db);
@@ -94,15 +97,24 @@ function newerThan(turn: Turn, commit: TurnCommit): RawBuilder<unknown> {
     and n.settled_at is null and n.id <> all(${commit.settles}::uuid[])`;
 }
 
+/** What is heard and changes nothing: who answers next stays as it was, and a closed conversation stays closed. */
+const OPENS_NOTHING: ReadonlySet<RecordedReason> = new Set(['opted-out', 'closing-thanks', 'csat-answer']);
+
 function ownerColumns(turn: Turn, decision: Decision): RawBuilder<unknown> {
+  return sql`${ownerAndEpisode(turn, decision)}${courtesyColumns(decision)}`;
+}
+
+function ownerAndEpisode(turn: Turn, decision: Decision): RawBuilder<unknown> {
   const unsure = decision.kind === 'reply' && decision.isUnsure ? turn.unsureInARow + 1 : 0;
   const episode = opensEpisode(turn) ? sql`, episode_started_at = ${turn.messages[0]?.receivedAt ?? turn.now}` : sql``;
   switch (decision.kind) {
     case 'hand-over':
       return sql`owner = 'human', owner_reason = ${decision.reason}, owner_since = now(), owner_lapses_at = null,
         epoch = epoch + 1, unsure_in_a_row = 0${episode}`;
-    case 'reply':
     case 'record':
+      if (OPENS_NOTHING.has(decision.reason)) return sql`unsure_in_a_row = unsure_in_a_row`;
+      return sql`owner = 'bot', unsure_in_a_row = ${unsure}${episode}`;
+    case 'reply':
       return sql`owner = 'bot', unsure_in_a_row = ${unsure}${episode}`;
     case 'leave-to-human':
       return sql`unsure_in_a_row = unsure_in_a_row`;
@@ -122,12 +134,14 @@ function settledColumns(decision: Decision, firstBubble: MessageId | undefined):
   }
 }
 
-function handoffInsert(reason: string): RawBuilder<unknown> {
+function handoffInsert({ reason, routing }: Extract<Decision, { kind: 'hand-over' }>): RawBuilder<unknown> {
   return sql`, called as (
-        insert into handoff (id, tenant_id, conversation_id, state, reason)
-        select gen_random_uuid(), held.tenant_id, held.id, 'waiting', ${reason} from held
+        insert into handoff (id, tenant_id, conversation_id, state, reason, rule, destination, priority)
+        select gen_random_uuid(), held.tenant_id, held.id, 'waiting', ${reason}, ${routing?.rule ?? null},
+               ${routing?.destination ?? null}, ${routing?.priority ?? 'normal'} from held
         on conflict (conversation_id) where state in ('waiting', 'taken') do nothing
-      )`;
+        returning id, tenant_id, conversation_id, reason, priority
+      ), told as (${tellOfCalled})`;
 }
 
 /** When the customer who has waited longest was heard. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Kysely, RawBuilder } from 'kysely';
 import { z } from 'zod';
+import { CSAT_ANSWERED_WITHIN_HOURS } from '../handoff/handoff.ts';
 import { ChannelId, ContactId, ConversationId, MessageId, TenantId } from '../vocabulary/ids.ts';
 import { MESSAGE_KINDS } from '../vocabulary/message.ts';
 import type { Schema } from '../vocabulary/schema.ts';
@@ -18,9 +19,9 @@ export const MESSAGES_PER_TURN = 50;
 const MESSAGES_REMEMBERED = 60;
 /**
  * Deaths of processes after which a turn is not tried any more. The first was among other turns and may be anybody's fault,
- * one may be somebody's kill -9, and in the last the turn was alone.
+ * two were among few, of which one may be somebody's kill -9, and in the last the turn was alone.
  */
-export const DEATHS_MAX = 3;
+export const DEATHS_MAX = 4;
 /** Why there is no turn to take right now. */
 export type NoTurn =
   | { readonly none: 'nothing-to-answer' }
@@ -38,15 +39,15 @@ export interface OpenOptions {
 }
 
 /**
- * `answer` leaves suspects alone; `answer-again` takes those that saw one death; `answer-alone` takes all; `give-up` takes
+ * `answer` leaves suspects alone; `answer-among-suspects` takes those that have not died among few twice; `answer-alone` takes all; `give-up` takes
  * them unread, to call a person.
  */
-export type OpenPurpose = 'answer' | 'answer-again' | 'answer-alone' | 'give-up';
+export type OpenPurpose = 'answer' | 'answer-among-suspects' | 'answer-alone' | 'give-up';
 
 /** How many deaths a turn may have behind it and still be taken so. */
 const DEATHS_ALLOWED: Readonly<Record<OpenPurpose, number>> = {
   answer: 0,
-  'answer-again': 1,
+  'answer-among-suspects': 2,
   'answer-alone': DEATHS_MAX,
   'give-up': DEATHS_MAX,
 };
@@ -86,7 +87,7 @@ export class ConversationStore {
         returning *
       )
       select ${TURN_COLUMNS}, ${messageColumns(options.purpose)}
-        from leased c, ${LAST_KNOWN}, lateral (${mailbox(sql`c.id`)}) m
+        from leased c, ${LAST_KNOWN}, ${COUNTS}, lateral (${mailbox(sql`c.id`)}) m
        order by m.said_at, m.seq`.execute(this.#db);
     return turnFromRows(rows) ?? (await this.#whyNot(id, options));
   }
@@ -95,7 +96,7 @@ export class ConversationStore {
   async reopenTurn(turn: Turn): Promise<Turn | undefined> {
     const { rows } = await sql<LeasedRow>`
       select ${TURN_COLUMNS}, ${messageColumns('answer')}
-        from conversation c, ${LAST_KNOWN}, lateral (${mailbox(sql`c.id`)}) m
+        from conversation c, ${LAST_KNOWN}, ${COUNTS}, lateral (${mailbox(sql`c.id`)}) m
        where c.id = ${turn.conversationId} and c.fence = ${turn.fence} and c.epoch = ${turn.epoch}
          and c.lease_until > clock_timestamp()
        order by m.said_at, m.seq`.execute(this.#db);
@@ -149,17 +150,25 @@ export class ConversationStore {
     await this.#release(turn, sql`${leaseEndingIn(ms)}, attempts = 0`);
   }
 
-  /** A takeover that was only seen has lapsed: the bot owns the conversation again, in a new epoch. */
+  /**
+   * A takeover that was only seen has lapsed: the bot owns the conversation again, in a new epoch.
+   *
+   * What a person says meanwhile puts the lapse off without a new epoch. Then it stays the person's, and the lease ends.
+   */
   async takeBack(turn: Turn): Promise<void> {
-    await sql`
+    const { rows } = await sql<{ lapsed: boolean }>`
       with lapsed as (
         update conversation set owner = 'bot', owner_reason = 'lapsed', owner_since = now(), owner_lapses_at = null,
                epoch = epoch + 1, lease_owner = null, lease_until = null, attempts = 0
          where id = ${turn.conversationId} and fence = ${turn.fence} and epoch = ${turn.epoch}
+           and owner = 'human' and owner_lapses_at <= clock_timestamp()
         returning id
+      ), returned as (
+        update handoff set state = 'returned', ended_at = now() from lapsed
+         where handoff.conversation_id = lapsed.id and handoff.state in ('waiting', 'taken')
       )
-      update handoff set state = 'returned', ended_at = now() from lapsed
-       where handoff.conversation_id = lapsed.id and handoff.state in ('waiting', 'taken')`.execute(this.#db);
+      select exists (select from lapsed) as lapsed`.execute(this.#db);
+    if (rows[0]?.lapsed !== true) await this.releaseTurn(turn);
   }
 
   /** The past of the current episode, oldest first, bounded. */
@@ -236,13 +245,24 @@ const OwnerKind = z.enum(['bot', 'human', 'nobody']);
 const TURN_COLUMNS = sql`
   c.id, c.tenant_id, c.channel_id, c.contact_id, c.owner, c.owner_lapses_at, c.epoch, c.fence, c.attempts, c.deaths,
   c.unsure_in_a_row, c.episode_started_at, last_known.seq as known_up_to, last_known.said_at as last_said_at,
-  clock_timestamp() as now,
-  (select count(*) from message p where p.tenant_id = c.tenant_id and p.conversation_id = c.id and p.author = 'customer'
-      and p.settled_kind = 'reply' and p.said_at > now() - interval '1 day' and p.settled_at > now() - interval '1 minute') as answered_last_minute,
-  (select count(*) from message p where p.tenant_id = c.tenant_id and p.conversation_id = c.id and p.author = 'customer'
-      and p.settled_kind = 'reply' and p.said_at > now() - interval '1 day') as answered_last_day,
-  (select count(*) from turn t where t.tenant_id = c.tenant_id and t.conversation_id = c.id
-      and t.finished_at > now() - interval '10 minutes' and t.outcome in ('replied', 'asked-back')) as turns_last_ten_minutes`;
+  clock_timestamp() as now, c.introduced_at, c.away_said_at,
+  coalesce((select e.kind = 'opt-out' from consent_event e where e.tenant_id = c.tenant_id and e.contact_id = c.contact_id
+             order by e.seq desc limit 1), false) as is_opted_out,
+  (select s.id from csat_survey s where s.conversation_id = c.id and s.epoch = c.epoch and c.owner = 'nobody'
+      and s.score is null and s.asked_at > now() - ${sql.lit(CSAT_ANSWERED_WITHIN_HOURS)} * interval '1 hour') as survey_id,
+  (select k.tags from contact k where k.id = c.contact_id) as contact_tags,
+  counts.answered_last_minute, counts.answered_last_day, counts.turns_last_ten_minutes, counts.spent_last_day`;
+
+/** What a contact has had of us in a day, over all of the tenant's channels. */
+const COUNTS = sql`lateral (
+    select count(*) filter (where t.is_reply and t.finished_at > now() - interval '1 minute') as answered_last_minute,
+           count(*) filter (where t.is_reply) as answered_last_day,
+           count(*) filter (where t.is_reply and t.conversation_id = c.id and t.finished_at > now() - interval '10 minutes')
+             as turns_last_ten_minutes,
+           coalesce(sum(t.cost_micro_usd), 0) as spent_last_day
+      from (select d.conversation_id, d.finished_at, d.cost_micro_usd, d.outcome in ('replied', 'asked-back') as is_reply
+              from conversation k join turn d on d.tenant_id = k.tenant_id and d.conversation_id = k.id
+             where k.tenant_id = c.tenant_id and k.contact_id = c.contact_id and d.finished_at > now() - interval '1 day') t) counts`;
 
 /** 1 where the lease has ended without having been given back, else 0. */
 const DIED = sql`(lease_owner is not null)::int`;
@@ -266,6 +286,11 @@ interface LeasedRow {
   tenant_id: string;
   channel_id: string;
   contact_id: string;
+  introduced_at: Date | null;
+  away_said_at: Date | null;
+  is_opted_out: boolean;
+  survey_id: string | null;
+  contact_tags: string[];
   owner: string;
   owner_lapses_at: Date | null;
   epoch: number;
@@ -280,6 +305,7 @@ interface LeasedRow {
   answered_last_minute: string;
   answered_last_day: string;
   turns_last_ten_minutes: string;
+  spent_last_day: string;
   message_id: string;
   kind: string;
   text: string | null;
@@ -308,6 +334,7 @@ function turnFromRows(rows: readonly LeasedRow[]): Turn | undefined {
     tenantId: TenantId.parse(row.tenant_id),
     channelId: ChannelId.parse(row.channel_id),
     contactId: ContactId.parse(row.contact_id),
+    contactTags: row.contact_tags,
     owner: OwnerKind.parse(row.owner),
     ownerLapsesAt: row.owner_lapses_at ?? undefined,
     epoch: row.epoch,
@@ -319,11 +346,18 @@ function turnFromRows(rows: readonly LeasedRow[]): Turn | undefined {
     knownUpTo: row.known_up_to,
     lastSaidAt: row.last_said_at ?? undefined,
     episodeStartedAt: row.episode_started_at,
+    courtesy: {
+      isOptedOut: row.is_opted_out,
+      introducedAt: row.introduced_at ?? undefined,
+      awaySaidAt: row.away_said_at ?? undefined,
+      surveyId: row.survey_id ?? undefined,
+    },
     now: row.now,
     counts: {
       answeredLastMinute: Number(row.answered_last_minute),
       answeredLastDay: Number(row.answered_last_day),
       turnsLastTenMinutes: Number(row.turns_last_ten_minutes),
+      spentLastDay: Number(row.spent_last_day),
     },
   };
 }

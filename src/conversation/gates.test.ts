@@ -8,7 +8,7 @@ import type { Gate } from './gates.ts';
 
 const SETTINGS = TenantSettings.parse({});
 const QUESTION = unanswered('Qual é a taxa de entrega?');
-const NO_COUNTS = { answeredLastMinute: 0, answeredLastDay: 0, turnsLastTenMinutes: 0 };
+const NO_COUNTS = { answeredLastMinute: 0, answeredLastDay: 0, turnsLastTenMinutes: 0, spentLastDay: 0 };
 
 function minutesFromNoon(minutes: number): Date {
   return new Date(NOON.getTime() + minutes * 60_000);
@@ -69,12 +69,22 @@ describe('what is clear before anything is asked', () => {
       { pass: 'hand-over', reason: 'loop' },
     ],
     [
-      'the five hundred and first message of a day',
+      'the five hundred and first reply of a day',
       turnOver([QUESTION], { counts: { ...NO_COUNTS, answeredLastDay: 500 } }),
       { pass: 'hand-over', reason: 'contact-limit' },
     ],
     [
-      'the twenty-first message of a minute',
+      'a question of somebody who has cost a dollar in a day',
+      turnOver([QUESTION], { counts: { ...NO_COUNTS, spentLastDay: 1_000_000 } }),
+      { pass: 'hand-over', reason: 'contact-limit' },
+    ],
+    [
+      'a burst that is one reply short of the day’s last',
+      turnOver([QUESTION, QUESTION], { counts: { ...NO_COUNTS, answeredLastDay: 499 } }),
+      { pass: 'compose' },
+    ],
+    [
+      'the twenty-first reply of a minute',
       turnOver([QUESTION], { counts: { ...NO_COUNTS, answeredLastMinute: 20 } }),
       { pass: 'wait', ms: 30_000 },
     ],
@@ -83,8 +93,15 @@ describe('what is clear before anything is asked', () => {
   });
 
   it('has no limits where a tenant has switched them off', () => {
-    const off = { ...SETTINGS, loopBreaker: 0, contactPerDay: 0, contactPerMinute: 0, answerWithinMinutes: 0 };
-    const counts = { answeredLastMinute: 900, answeredLastDay: 9_000, turnsLastTenMinutes: 900 };
+    const off = {
+      ...SETTINGS,
+      loopBreaker: 0,
+      contactPerDay: 0,
+      contactPerMinute: 0,
+      contactMoneyPerDay: 0,
+      answerWithinMinutes: 0,
+    };
+    const counts = { answeredLastMinute: 900, answeredLastDay: 9_000, turnsLastTenMinutes: 900, spentLastDay: 9e9 };
     const old = unanswered('Abrem hoje?', { saidAt: minutesFromNoon(-10_000) });
 
     expect(gateOf(turnOver([old], { counts }), off)).toEqual({ pass: 'compose' });

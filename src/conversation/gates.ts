@@ -1,7 +1,7 @@
 import type { TenantSettings } from '../tenants/tenants.ts';
 import type { HandoffReason } from '../vocabulary/events.ts';
 import type { Turn, UnansweredMessage } from './conversation.ts';
-import { wantsHuman } from './wants-human.ts';
+import { triggersInWords } from './triggers.ts';
 
 /** What is clear about a turn before anything is searched or asked. */
 export type Gate =
@@ -17,7 +17,7 @@ const MINUTE_MS = 60_000;
 
 /**
  * The gates, in the order of what outranks what: who owns the conversation, whether there is anything to answer, whether
- * the customer asks for a person, age, limits. Pure.
+ * what they say calls for a person, age, limits. Pure.
  */
 export function gateOf(turn: Turn, settings: TenantSettings): Gate {
   if (turn.owner === 'human') {
@@ -25,7 +25,8 @@ export function gateOf(turn: Turn, settings: TenantSettings): Gate {
     return { pass: hasLapsed ? 'take-back' : 'leave-to-human' };
   }
   const worded = turn.messages.filter(hasWords);
-  if (worded.some((message) => wantsHuman(message.text ?? ''))) return { pass: 'hand-over', reason: 'customer-asked' };
+  const [reason] = triggersInWords(turn, settings);
+  if (reason !== undefined) return { pass: 'hand-over', reason };
   if (isTooOld(turn, settings)) return { pass: 'hand-over', reason: 'too-old' };
   if (worded.length === 0) return withoutWords(turn);
   return limits(turn, settings);
@@ -69,11 +70,14 @@ function isTooOld(turn: Turn, settings: TenantSettings): boolean {
 }
 
 function limits(turn: Turn, settings: TenantSettings): Gate {
-  const { counts, messages } = turn;
+  const { counts } = turn;
   if (settings.loopBreaker > 0 && counts.turnsLastTenMinutes >= settings.loopBreaker) {
     return { pass: 'hand-over', reason: 'loop' };
   }
-  if (settings.contactPerDay > 0 && counts.answeredLastDay + messages.length > settings.contactPerDay) {
+  if (settings.contactPerDay > 0 && counts.answeredLastDay >= settings.contactPerDay) {
+    return { pass: 'hand-over', reason: 'contact-limit' };
+  }
+  if (settings.contactMoneyPerDay > 0 && counts.spentLastDay >= settings.contactMoneyPerDay) {
     return { pass: 'hand-over', reason: 'contact-limit' };
   }
   if (settings.contactPerMinute > 0 && counts.answeredLastMinute >= settings.contactPerMinute) {

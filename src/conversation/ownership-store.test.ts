@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import { createTestDatabase } from '../../test/support/database.ts';
 import type { TestDatabase } from '../../test/support/database.ts';
 import { PanelTown } from '../../test/support/panel-town.ts';
 import type { TownTenant } from '../../test/support/panel-town.ts';
+import { until } from '../../test/support/until.ts';
 import { changeOwner } from './ownership-store.ts';
 import type { OwnerChange } from './ownership-store.ts';
 
@@ -126,6 +128,15 @@ describe('a takeover', () => {
     expect(await outboxState(outboxId)).toBe('sending');
   });
 
+  it('that lapses is put off by what is seen later, and never brought forward', async () => {
+    const [sooner, later] = [new Date('2100-01-01T00:00:00Z'), new Date('2100-01-02T00:00:00Z')];
+    await change({ to: 'human', lapsesAt: sooner });
+    await change({ to: 'human', lapsesAt: later });
+    await change({ to: 'human', lapsesAt: sooner });
+
+    expect((await conversation()).owner_lapses_at).toEqual(later);
+  });
+
   it('seen from an echo lapses, and one that was made expressly does not', async () => {
     const lapsesAt = new Date('2100-01-01T00:00:00Z');
 
@@ -203,6 +214,103 @@ describe('a return to the bot', () => {
     expect(await outboxState(outboxId)).toBe('pending');
   });
 });
+
+describe('a wish that nobody reads any more, because a person has it', () => {
+  it('is kept, the newest by its place: VOLTAR after SAIR speaks again', async () => {
+    await anaSays('SAIR');
+    await change({ to: 'human' });
+    await change({ to: 'bot', reason: 'returned' });
+    await anaSays('VOLTAR');
+    await change({ to: 'human' });
+
+    expect(await wishes()).toEqual(['opt-out', 'opt-in']);
+  });
+
+  it('is none when it is taken back in the same breath', async () => {
+    await anaSays('SAIR');
+    await anaSays('VOLTAR');
+    await change({ to: 'human' });
+
+    expect(await wishes()).toEqual([]);
+  });
+
+  it('is found in what the person has answered, when the bot gets it back', async () => {
+    await change({ to: 'human' });
+    await anaSays('SAIR');
+    await brunoSays('Tudo bem.');
+    await change({ to: 'bot', reason: 'returned' });
+
+    expect(await wishes()).toEqual(['opt-out']);
+  });
+
+  it('silences the other channels of the contact too: what waits there is of an older epoch', async () => {
+    const elsewhere = await secondChannel();
+    await anaSays('SAIR');
+    await change({ to: 'human' });
+
+    expect(await epochOf(elsewhere)).toBe(1);
+  });
+
+  it('on two channels at once is heard on both, and neither waits for the other', async () => {
+    const first = conversationId;
+    const second = await secondChannel();
+    await anaSays('SAIR');
+    await town.says(bakery, { conversationId: second, author: 'customer', text: 'SAIR' });
+    const [low = '', high = ''] = [first, second].toSorted();
+    const taken = await database.db.transaction().execute(async (tx) => {
+      await sql`select from conversation where id = ${low} for no key update`.execute(tx);
+      const other = database.db
+        .transaction()
+        .execute((otherTx) => changeOwner(otherTx, { conversationId: high, to: 'human', reason: 'taken-over' }));
+      await until(someoneWaits);
+      await changeOwner(tx, { conversationId: low, to: 'human', reason: 'taken-over' });
+      return { other };
+    });
+    await taken.other;
+
+    expect(await wishes()).toEqual(['opt-out']);
+  });
+});
+
+const someoneWaits = async (): Promise<boolean> => {
+  const { rows } = await sql`
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
+  return rows.length > 0;
+};
+
+async function wishes(): Promise<readonly string[]> {
+  const { contact_id: contactId } = await conversation();
+  const rows = await database.db
+    .selectFrom('consent_event')
+    .select('kind')
+    .where('contact_id', '=', contactId)
+    .orderBy('seq')
+    .execute();
+  return rows.map(({ kind }) => kind);
+}
+
+/** Ana writes to the bakery's second number as well. */
+async function secondChannel(): Promise<string> {
+  const { tenant_id, channel_id, contact_id } = await conversation();
+  const channel = await database.db
+    .selectFrom('channel')
+    .selectAll()
+    .where('id', '=', channel_id)
+    .executeTakeFirstOrThrow();
+  const [second, id] = [randomUUID(), randomUUID()];
+  const { handoff_queues, ...same } = channel;
+  await database.db
+    .insertInto('channel')
+    .values({ ...same, id: second, handoff_queues: JSON.stringify(handoff_queues) })
+    .execute();
+  await database.db.insertInto('conversation').values({ id, tenant_id, channel_id: second, contact_id }).execute();
+  return id;
+}
+
+async function epochOf(id: string): Promise<number> {
+  return (await database.db.selectFrom('conversation').select('epoch').where('id', '=', id).executeTakeFirstOrThrow())
+    .epoch;
+}
 
 describe('a closing', () => {
   it('ends the handoff; who owns it next begins a new episode', async () => {

@@ -1,9 +1,11 @@
 import { sql } from 'kysely';
 import { z } from 'zod';
+import { tellOfCalled } from '../handoff/handoff.ts';
 import { Failure } from '../vocabulary/failures.ts';
 import type { Tx } from '../vocabulary/schema.ts';
 import { decideOwner, OWNERS } from './ownership.ts';
 import type { OpenHandoff, Owner, OwnerDecision, WantedOwner } from './ownership.ts';
+import { keepWish, lockContactBeforeOptOut, WISHED } from './unread-wishes.ts';
 
 export interface OwnerChange {
   readonly conversationId: string;
@@ -14,7 +16,7 @@ export interface OwnerChange {
   readonly expectedEpoch?: number | undefined;
   /** Why, in one closed word; shown to people as the owner's and the handoff's reason. */
   readonly reason: string;
-  /** For a human who was only seen from an echo: when the bot gets the conversation back. */
+  /** When the bot gets the conversation back if no person says anything. Absent: not before somebody gives it back. */
   readonly lapsesAt?: Date | undefined;
 }
 
@@ -37,6 +39,7 @@ export interface OwnerChanged {
  * @throws {Failure} NOT_FOUND, or EPOCH_MOVED when somebody else changed the owner first.
  */
 export async function changeOwner(tx: Tx, change: OwnerChange): Promise<OwnerChanged> {
+  await lockContactBeforeOptOut(tx, change.conversationId);
   const before = await lockOwnership(tx, change.conversationId);
   if (change.expectedEpoch !== undefined && change.expectedEpoch !== before.epoch) {
     throw new Failure('EPOCH_MOVED', { expectedEpoch: change.expectedEpoch, epoch: before.epoch });
@@ -140,7 +143,8 @@ async function saveOwner(tx: Tx, { before, change, decision }: Step): Promise<Om
 /** An echo never weakens what a person decided expressly: a takeover that does not lapse stays one. */
 function lapsesAfter(before: LockedOwnership, change: OwnerChange, decision: OwnerDecision): Date | null {
   if (change.to !== 'human' || change.lapsesAt === undefined) return null;
-  return !decision.moves && before.lapsesAt === null ? null : change.lapsesAt;
+  if (decision.moves) return change.lapsesAt;
+  return before.lapsesAt && (before.lapsesAt > change.lapsesAt ? before.lapsesAt : change.lapsesAt);
 }
 
 async function saveHandoff(tx: Tx, { before, change, decision }: Step): Promise<void> {
@@ -152,10 +156,13 @@ async function saveHandoff(tx: Tx, { before, change, decision }: Step): Promise<
   };
   if (before.open === undefined) {
     const { id: conversation_id, tenantId: tenant_id } = before;
+    const id = crypto.randomUUID();
     await tx
       .insertInto('handoff')
-      .values({ id: crypto.randomUUID(), tenant_id, conversation_id, state, reason: change.reason, ...times })
+      .values({ id, tenant_id, conversation_id, state, reason: change.reason, ...times })
       .execute();
+    if (state === 'waiting')
+      await sql`with called as (select * from handoff where id = ${id}) ${tellOfCalled}`.execute(tx);
     return;
   }
   await tx
@@ -208,7 +215,7 @@ async function settleAgain(tx: Tx, where: { id: string; to: Owner; turnIds: read
 
 /** Everything that is still open is the person's now. */
 async function settleAsHuman(tx: Tx, conversationId: string): Promise<void> {
-  await unsettled(tx, conversationId).execute();
+  await keepWish(tx, conversationId, await unsettled(tx, conversationId).returning(WISHED).execute());
 }
 
 /**
@@ -216,7 +223,7 @@ async function settleAsHuman(tx: Tx, conversationId: string): Promise<void> {
  * to the next owner: the customer is waiting, and nobody has answered.
  */
 async function settleWhatThePersonAnswered(tx: Tx, conversationId: string): Promise<void> {
-  await unsettled(tx, conversationId)
+  const settled = await unsettled(tx, conversationId)
     .where((is) =>
       is.exists(
         is
@@ -227,7 +234,9 @@ async function settleWhatThePersonAnswered(tx: Tx, conversationId: string): Prom
           .where('said.author', '=', 'human'),
       ),
     )
+    .returning(WISHED)
     .execute();
+  await keepWish(tx, conversationId, settled);
 }
 
 function unsettled(tx: Tx, conversationId: string) {

@@ -22,6 +22,11 @@ export interface OwnerDecision {
   readonly moves: boolean;
 }
 
+/** When a takeover lapses that nobody renews; undefined for 0 minutes, which is never. */
+export function lapseAfter(minutes: number, now: Date): Date | undefined {
+  return minutes === 0 ? undefined : new Date(now.getTime() + minutes * 60_000);
+}
+
 /**
  * What a change of owner means. Pure: the store saves what this returns.
  *

@@ -29,6 +29,12 @@ const PORTUGUESE: Phrases = {
     switch (reason) {
       case 'customer-asked':
         return 'Claro! Vou chamar uma pessoa da equipe para continuar com você por aqui.';
+      case 'threat':
+        return 'Sinto muito por isso. Já estou chamando uma pessoa da equipe para cuidar do seu caso por aqui.';
+      case 'nothing-found':
+        return 'Não encontrei essa informação por aqui. Vou chamar uma pessoa da equipe, que continua com você.';
+      case 'unreadable-twice':
+        return 'Ainda não consigo ouvir áudios nem abrir imagens ou arquivos. Vou chamar uma pessoa da equipe, que consegue e continua com você por aqui.';
       case 'too-old':
         return 'Desculpe a demora: sua mensagem ficou sem resposta. Estou chamando uma pessoa da equipe para continuar com você por aqui.';
       case 'model-unavailable':
@@ -36,11 +42,16 @@ const PORTUGUESE: Phrases = {
       case 'delivery-failed':
       case 'send-unconfirmed':
         return 'Não estou conseguindo responder direito agora. Já chamei uma pessoa da equipe para continuar com você por aqui.';
+      case 'outside-hours':
       case 'unsure-twice':
+      case 'tenant-rule':
+      case 'vip':
+      case 'firewall':
       case 'loop':
       case 'contact-limit':
       case 'taken-over':
       case 'answered-elsewhere':
+      case 'ticket-assigned':
         return 'Vou chamar uma pessoa da equipe, que consegue ajudar melhor. Ela continua com você por aqui.';
     }
   },
@@ -63,6 +74,12 @@ const ENGLISH: Phrases = {
     switch (reason) {
       case 'customer-asked':
         return "Of course! I'll call someone from the team, who will continue with you here.";
+      case 'threat':
+        return "I'm sorry about this. I'm calling someone from the team to look after your case here.";
+      case 'nothing-found':
+        return "I couldn't find that here. I'll call someone from the team, who will continue with you.";
+      case 'unreadable-twice':
+        return "I can't listen to voice notes or open pictures and files yet. I'll call someone from the team who can, and who will continue with you here.";
       case 'too-old':
         return "Sorry for the delay: your message was left unanswered. I'm calling someone from the team to continue with you here.";
       case 'model-unavailable':
@@ -70,11 +87,16 @@ const ENGLISH: Phrases = {
       case 'delivery-failed':
       case 'send-unconfirmed':
         return "I can't answer properly right now. I have called someone from the team to continue with you here.";
+      case 'outside-hours':
       case 'unsure-twice':
+      case 'tenant-rule':
+      case 'vip':
+      case 'firewall':
       case 'loop':
       case 'contact-limit':
       case 'taken-over':
       case 'answered-elsewhere':
+      case 'ticket-assigned':
         return "I'll call someone from the team, who can help better. They will continue with you here.";
     }
   },

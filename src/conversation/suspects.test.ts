@@ -99,20 +99,22 @@ describe('a turn whose process died', () => {
     });
   });
 
-  it('may go among others once more where too many wait to be taken alone, and not twice', async () => {
+  it('goes among other suspects until it has died there twice, and then alone', async () => {
     await diesAlone(0);
-    expect(await opened('answer-again')).toMatchObject({ deaths: 1 });
+    expect(await opened('answer-among-suspects')).toMatchObject({ deaths: 1 });
+    await holderDies();
+    expect(await opened('answer-among-suspects')).toMatchObject({ deaths: 2 });
     await holderDies();
 
-    expect(await open('answer-again')).toEqual({ none: 'suspect' });
-    expect(await opened('answer-alone')).toMatchObject({ deaths: 2 });
+    expect(await open('answer-among-suspects')).toEqual({ none: 'suspect' });
+    expect(await opened('answer-alone')).toMatchObject({ deaths: 3 });
   });
 
-  it('is open to anybody after the second, to give it up, and is not even read', async () => {
-    await diesAlone(2);
+  it('is open to anybody after that, to give it up, and is not even read', async () => {
+    await diesAlone(3);
 
     expect(await opened('answer')).toMatchObject({
-      deaths: 3,
+      deaths: 4,
       messages: [expect.objectContaining({ text: undefined })],
     });
   });

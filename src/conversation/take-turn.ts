@@ -3,7 +3,13 @@ import { monotonicMs } from '../platform/time.ts';
 import { currentTraceparent, inSpan } from '../platform/tracing.ts';
 import type { OpenSpan, SpanOptions } from '../platform/tracing.ts';
 import type { Tenant } from '../tenants/tenants.ts';
-import { handoffRequested, tenantTurnCommitted, turnFinished } from '../vocabulary/events.ts';
+import {
+  courtesiesKept,
+  handoffRequested,
+  loopBroken,
+  tenantTurnCommitted,
+  turnFinished,
+} from '../vocabulary/events.ts';
 import type { TurnOutcome } from '../vocabulary/events.ts';
 import { newId, TurnId } from '../vocabulary/ids.ts';
 import type { ConversationId, TenantId } from '../vocabulary/ids.ts';
@@ -12,8 +18,9 @@ import { remember } from './conversation-context.ts';
 import type { ConversationContext } from './conversation-context.ts';
 import { DEATHS_MAX, MESSAGES_PER_TURN } from './conversation-store.ts';
 import type { NoTurn, OpenPurpose } from './conversation-store.ts';
-import { outcomeOf } from './conversation.ts';
+import { outcomeOf, wordsOf } from './conversation.ts';
 import type { RememberedMessage, Turn } from './conversation.ts';
+import { withCourtesies } from './courtesy.ts';
 import { decideTurn, handOver } from './decide-turn.ts';
 import type { Decided, DecideNeeds } from './decide-turn.ts';
 import { LeaseLost } from './lease-keeper.ts';
@@ -54,10 +61,10 @@ export const MANNERS = ['model', 'offline', 'person'] as const;
 export type Manner = (typeof MANNERS)[number];
 
 /**
- * Who else a process may lose with this turn: `others` for a turn that nothing is held against, `others-again` also for one
- * that was beside one death, `nobody` in a process that does nothing else.
+ * Who else a process may lose with this turn: `others` for a turn that nothing is held against; `few` that are suspects as well,
+ * in a process for them; `nobody` there.
  */
-export type Company = 'others' | 'others-again' | 'nobody';
+export type Company = 'others' | 'few' | 'nobody';
 
 export interface TurnOptions {
   readonly manner: Manner;
@@ -127,7 +134,7 @@ function spanOf({ conversationId, messages, attempts }: Turn, { manner }: TurnOp
   };
 }
 
-const PURPOSE = { others: 'answer', 'others-again': 'answer-again', nobody: 'answer-alone' } as const;
+const PURPOSE = { others: 'answer', few: 'answer-among-suspects', nobody: 'answer-alone' } as const;
 
 function purposeOf({ manner, company }: TurnOptions): OpenPurpose {
   return manner === 'person' ? 'give-up' : PURPOSE[company];
@@ -156,6 +163,7 @@ async function answer(needs: TurnNeeds, opened: Turn, answering: Answering): Pro
   const tenant = await needs.tenantOf(opened.tenantId);
   const deciding = answering.manner === 'offline' ? { ...needs, models: [] } : needs;
   let turn = opened;
+  let costUsd = 0;
   for (let redrafts = 0; ; redrafts += 1) {
     const reason = reasonToSetAside(turn, answering.manner);
     const decided =
@@ -163,13 +171,14 @@ async function answer(needs: TurnNeeds, opened: Turn, answering: Answering): Pro
         ? await decideTurn(deciding, { turn, tenant }, answering)
         : await setAside(needs, { turn, tenant, reason });
     if ('instead' in decided) return await insteadOf(needs, turn, decided);
+    costUsd += decided.draft?.usage.costUsd ?? 0;
     // Up to here nothing has happened that another process could not do again.
     answering.signal.throwIfAborted();
 
     const commit = {
       turnId: newId(TurnId),
       decision: decided.decision,
-      trace: { ...decided.trace, rung: decided.rung, redrafts },
+      trace: { ...decided.trace, rung: decided.rung, redrafts, ...(costUsd > 0 ? { costUsd } : {}) },
       startedAt: turn.now,
       settles: turn.messages.map((message) => message.id),
       evenIfNewer: reason !== undefined || redrafts >= REDRAFTS_MAX || turn.messages.length >= MESSAGES_PER_TURN,
@@ -200,12 +209,14 @@ interface Committed {
 /** Side effects on others, once the decision is durable. If this process dies here, the sweepers do the same. */
 async function afterCommit(needs: TurnNeeds, { turn, decided, committed }: Committed): Promise<void> {
   const { decision } = decided;
-  const bubbles = 'bubbles' in decision ? decision.bubbles : [];
+  const bubbles = wordsOf(decision);
   if (bubbles.length > 0) needs.ringDelivery(turn.conversationId);
   if (committed.isMoreWaiting) needs.ringTurn(turn.conversationId, 0);
+  courtesiesKept(needs.log, { conversationId: turn.conversationId, ...decision.courtesies });
   if (decision.kind === 'hand-over') {
     handoffRequested(needs.log, { conversationId: turn.conversationId, reason: decision.reason });
   }
+  if (decided.loop !== undefined) loopBroken(needs.log, { conversationId: turn.conversationId, ...decided.loop });
   // Without the context before it the next turn rebuilds the whole, which is the same and only slower.
   if (decided.context === undefined || bubbles.length === 0) return;
   const said: RememberedMessage[] = [
@@ -233,7 +244,7 @@ async function insteadOf(
 /** Why this turn is not tried again; undefined when it is. What a person owns is theirs anyway. */
 function reasonToSetAside(turn: Turn, manner: Manner): string | undefined {
   if (turn.owner === 'human') return undefined;
-  if (turn.deaths >= DEATHS_MAX) return 'Three processes that took the turn died, the last with no other in hand';
+  if (turn.deaths >= DEATHS_MAX) return 'Four processes that took the turn died, the last with no other in hand';
   if (turn.attempts > ATTEMPTS_MAX) return 'The turn failed several times in a row';
   return manner === 'person' ? 'Nobody answered in time' : undefined;
 }
@@ -248,9 +259,19 @@ async function setAside(
   return {
     conversationId: turn.conversationId,
     context: undefined,
-    decision: handOver('turn-failed', phrasesFor(tenant.locale)),
+    decision: withCourtesies(handOver('turn-failed', phrasesFor(tenant.locale)), { turn, tenant }),
+    reasons: ['turn-failed'],
+    found: [],
+    draft: undefined,
     rung: 'gate',
-    trace: { read: turn.messages.map((message) => message.id), gate: 'set-aside', reason, attempts, deaths },
+    trace: {
+      read: turn.messages.map((message) => message.id),
+      gate: 'set-aside',
+      reasons: ['turn-failed'],
+      reason,
+      attempts,
+      deaths,
+    },
   };
 }
 

@@ -1,9 +1,16 @@
+import { foldedText } from '../vocabulary/folded-text.ts';
+
 /** A wish for a person, said plainly. The words are the customer's, folded to lower case without accents. */
 const WISHES = [
-  /^(atendente|humano|pessoa|gerente|suporte humano|atendimento humano|agent|human|person)[.!?]*$/,
-  /\b(falar|conversar|tratar|contato|fala|transfer\w+|passa\w*|chama\w*|quero|preciso de|prefiro|me (?:passa|transfere|liga))\b[^.!?]{0,25}\b(atendente|humano|pessoa( de verdade| real)?|alguem|gerente|responsavel|funcionari[oa]|vendedor[a]?)\b/,
-  /\b(atendimento|atendente) humano\b/,
-  /\b(speak|talk|chat) (to|with) (a |an |some)?(human|person|agent|one|somebody|someone)\b/,
+  /^(atendente|humano|pessoa|gerente|supervisora?|suporte humano|atendimento humano|agent|human|person)(,? (por favor|pfv?|pls|please))?[.!?]*$/,
+  /\b(falar|conversar|tratar|contato|fala|transfer\w+|encaminh\w+|passa\w*|chama\w*|solicito|quero|preciso d[eo]|prefiro|me (?:passa|transfere|liga|coloca|poe))\b[^.!?]{0,25}\b(atendente|humano|pessoa( de verdade| real)?|gente de verdade|alguem|gerente|supervisora?|responsavel|funcionari[oa]|vendedor[a]?)\b/,
+  /\bfalar com gente\b/,
+  /\b(atendimento|atendente|suporte) humano\b/,
+  /\b(tem|cade|ha) (algum |o |a |um )?(atendente|humano)\b/,
+  /\balguem\b[^.!?]{0,15}\bme (atend\w+|liga\w*)\b/,
+  /\b(speak|talk|chat) (to|with) (a |an |some)?(real )?(human|person|agent|one|somebody|someone)\b/,
+  /\b(connect|transfer|put) me (through )?(to|with) (a |an |some)?(real )?(human|person|agent|one|somebody|someone)\b/,
+  /\bi (need|want) an? (real )?(human|person|agent)\b/,
 ];
 
 /** The same words in a different sense: a person as a measure, a job, or somebody to deliver to. */
@@ -22,7 +29,6 @@ const NOT_WISHES = [
  * person.
  */
 export function wantsHuman(text: string): boolean {
-  const folded = text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
-  const rest = NOT_WISHES.reduce((words, pattern) => words.replace(pattern, ' '), folded).trim();
+  const rest = NOT_WISHES.reduce((words, pattern) => words.replace(pattern, ' '), foldedText(text)).trim();
   return WISHES.some((pattern) => pattern.test(rest));
 }

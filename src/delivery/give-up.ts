@@ -36,10 +36,17 @@ export async function giveUp(needs: GiveUpNeeds, { id, row, reason }: Ending): P
     // The conversation first, as everywhere: two transactions that lock in one order never wait in a circle.
     await sql`select from conversation where id = ${id} for no key update`.execute(tx);
     if (!(await endReply(tx, row, { state: 'failed', failure: reason, settleAs: 'human' }))) return false;
+    // Nobody waits for it, so nobody is called and nothing is kept: a question about the service that was not heard.
+    if (!(await callsPerson(tx, row.id))) return true;
     await needs.callPerson(tx, id, reason === 'GATEWAY_OUTCOME_UNKNOWN' ? 'send-unconfirmed' : 'delivery-failed');
     await needs.recordDeadLetter(tx, { tenantId: row.tenantId, conversationId: id, outboxId: row.id, reason });
     return true;
   });
+}
+
+async function callsPerson(tx: Tx, outboxId: OutboxId): Promise<boolean> {
+  const row = await tx.selectFrom('outbox').select('calls_person').where('id', '=', outboxId).executeTakeFirst();
+  return row?.calls_person !== false;
 }
 
 /**

@@ -66,23 +66,33 @@ export class OutboxStore {
    * Takes the first open row of the conversation, if it may be sent now: due, in time, and of the owner's epoch.
    *
    * The conversation is locked for this one statement, so a change of owner comes either before it, and the row is not
-   * taken, or after it, and sees the row as being sent.
+   * taken, or after it, and sees the row as being sent. The question how the service was is dropped instead once the
+   * customer has written again: what was closed is open.
    *
    * @param claimId a new UUID, by which a claim can be taken back whose answer was never heard.
    */
   async claim(id: ConversationId, claimId: string): Promise<ClaimedBubble | undefined> {
     const { rows } = await sql<ClaimedRow>`
       with c as (
-        select id, tenant_id, epoch, contact_id, gateway_ticket_id from conversation where id = ${id} for no key update
+        select id, tenant_id, epoch, contact_id, gateway_ticket_id, owner, owner_since from conversation
+         where id = ${id} for no key update
       ), head as (
         select id from outbox where conversation_id = ${id} and state in ('pending', 'sending', 'unknown') order by seq limit 1
+      ), withdrawn as (
+        update outbox o set state = 'dropped', failure = 'customer-wrote' from c, head
+         where o.id = head.id and o.state = 'pending' and not o.calls_person
+           and exists (select from csat_survey s where s.tenant_id = c.tenant_id and s.conversation_id = c.id and s.question_id = o.message_id)
+           and (c.owner <> 'nobody' or exists (
+             select from message m where m.conversation_id = c.id and m.author = 'customer'
+                and (m.settled_at is null or m.received_at > c.owner_since)))
+        returning o.id
       )
       update outbox o set state = 'sending', attempts = attempts + 1, sending_since = clock_timestamp(), read_back_at = null,
              claim_id = ${claimId},
              due_at = clock_timestamp() + ${SENDING_MS} * interval '1 millisecond'
         from c, head
        where o.id = head.id and o.state = 'pending' and o.due_at <= clock_timestamp() and o.epoch = c.epoch
-         and o.deadline_at > clock_timestamp()
+         and o.deadline_at > clock_timestamp() and not exists (select from withdrawn)
       returning o.id, o.conversation_id, o.tenant_id, o.channel_id, o.turn_id, o.part, o.attempts, o.request_id, o.traceparent, o.asked_at,
         c.gateway_ticket_id,
         (select text from message m where m.id = o.message_id) as text, ${ALIASES} as aliases`.execute(this.#db);

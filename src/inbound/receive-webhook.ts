@@ -36,13 +36,19 @@ export interface ReceiveWebhookNeeds {
   /** Both ring without waiting and never throw: a lost ring is found by the sweeper. */
   readonly ringTurn: (conversationId: ConversationId, delayMs: number) => void;
   readonly ringDelivery: (conversationId: ConversationId) => void;
-  /** What an edit, a deletion or a delivery status changes. Never throws and never waits: it is recorded either way. */
-  readonly apply: (channel: Channel, event: ReceivedEvent, dedupeKey: string) => void;
+  /** What an edit, a deletion, a delivery status or a ticket changes. Never throws and never waits: it is recorded either way. */
+  readonly apply: (channel: Channel, event: ReceivedEvent, recorded: RecordedAs) => void;
   /** Counts a customer's message that was accepted. Never throws and never waits. */
   readonly countMessage: (tenantId: TenantId) => void;
   readonly coalescing: Coalescing;
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+/** Where an event was recorded. */
+export interface RecordedAs {
+  readonly dedupeKey: string;
+  readonly conversationId: ConversationId | undefined;
 }
 
 export interface WebhookRequest {
@@ -81,7 +87,7 @@ export async function receiveWebhook(needs: ReceiveWebhookNeeds, request: Webhoo
 
   if (recorded.isNew) {
     ringFor(needs, recorded.event, recorded);
-    needs.apply(channel, recorded.event, key);
+    needs.apply(channel, recorded.event, { dedupeKey: key, conversationId: recorded.conversationId });
   }
   const disposition = recorded.isNew ? dispositionOf(recorded.event) : 'duplicate';
   if (disposition === 'accepted') needs.countMessage(channel.tenantId);

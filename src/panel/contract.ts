@@ -1,12 +1,16 @@
 import { z } from 'zod';
 import type { FailureCode } from '../vocabulary/failures.ts';
 import * as apiKeys from './contract/api-keys.ts';
+import * as assistant from './contract/assistant.ts';
 import * as channels from './contract/channels.ts';
 import * as conversations from './contract/conversations.ts';
+import * as courtesies from './contract/courtesies.ts';
 import * as deadLetters from './contract/dead-letters.ts';
 import { NO_BODY, NOTHING } from './contract/fields.ts';
+import * as handoffs from './contract/handoffs.ts';
 import * as health from './contract/health.ts';
 import * as knowledge from './contract/knowledge.ts';
+import * as notificationTargets from './contract/notification-targets.ts';
 import { EVERYONE, operation } from './contract/operation.ts';
 import type { Operation } from './contract/operation.ts';
 import * as tenants from './contract/tenants.ts';
@@ -48,10 +52,21 @@ export const OPERATIONS: readonly Operation[] = [
   conversations.takeOver,
   conversations.returnToBot,
   conversations.closeConversation,
+  handoffs.getHandoff,
+  handoffs.changeContact,
+  assistant.suggestReply,
+  assistant.dryRun,
+  courtesies.getConsent,
+  courtesies.getCsat,
   deadLetters.listDeadLetters,
   deadLetters.replayDeadLetters,
   deadLetters.replayDeadLetter,
   deadLetters.discardDeadLetter,
+  notificationTargets.createNotificationTarget,
+  notificationTargets.listNotificationTargets,
+  notificationTargets.changeNotificationTarget,
+  notificationTargets.deleteNotificationTarget,
+  notificationTargets.testNotificationTarget,
   apiKeys.createApiKey,
   apiKeys.listApiKeys,
   apiKeys.revokeApiKey,

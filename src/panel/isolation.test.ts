@@ -105,11 +105,19 @@ describe('an id of another tenant under one’s own address', () => {
       .where('tenant_id', '=', clinic.id)
       .execute();
     const [key] = await database.db.selectFrom('api_key').select('id').where('tenant_id', '=', clinic.id).execute();
+    const { contact_id: contactOfClinic } = await database.db
+      .selectFrom('conversation')
+      .select('contact_id')
+      .where('id', '=', ofClinic)
+      .executeTakeFirstOrThrow();
     const answers = await Promise.all([
       asBakery('get', `/conversations/${ofClinic}/messages`),
       asBakery('get', `/conversations/${ofClinic}/turns`),
       asBakery('post', `/conversations/${ofClinic}/takeover`),
       asBakery('post', `/conversations/${ofClinic}/close`),
+      asBakery('get', `/conversations/${ofClinic}/handoff`),
+      asBakery('post', `/conversations/${ofClinic}/suggestions`),
+      asBakery('patch', `/contacts/${contactOfClinic}`).send({ tags: ['vip'] }),
       asBakery('get', `/channels/${clinic.channelId}`),
       asBakery('patch', `/channels/${clinic.channelId}`).send({ gateway: { token: 'stolen' } }),
       asBakery('post', `/dead-letters/${String(letter?.id)}/replay`),

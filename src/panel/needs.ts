@@ -1,11 +1,16 @@
 import type { Request } from 'express';
 import type { Kysely } from 'kysely';
+import type { Rehearsal, Rehearsed } from '../conversation/rehearse-turn.ts';
+import type { Suggestion } from '../conversation/suggest-reply.ts';
+import type { Suggesting } from '../conversation/suggestion-store.ts';
 import type { CheckReport, CheckState } from '../platform/deep-check.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Secret } from '../platform/secret.ts';
 import type { ChannelStore } from '../tenants/channel-store.ts';
 import type { TenantStore } from '../tenants/tenant-store.ts';
+import type { Tenant } from '../tenants/tenants.ts';
 import type { ChannelId, ConversationId, DeadLetterId, DocumentId, TenantId } from '../vocabulary/ids.ts';
+import type { Notifier } from '../vocabulary/notification.ts';
 import type { Schema, Tx } from '../vocabulary/schema.ts';
 
 /** What the API for people needs from the rest of the system, and nothing more. */
@@ -15,6 +20,10 @@ export interface PanelNeeds {
   readonly channels: Pick<ChannelStore, 'create'>;
   /** Opens everything of every tenant. */
   readonly adminApiKey: Secret;
+  /** Tells somebody something, for a test of whether it arrives. */
+  readonly notifier: Notifier;
+  /** Bounds how often a tenant tries that. Answers the milliseconds to wait when it was too often. */
+  readonly notifierTests: { take(key: string): Promise<number | undefined> };
   /** Where gateways reach us, without a slash at the end. */
   readonly publicUrl: (req: Request) => string;
   /** Bounds failed sign-ins of an address. Answers the milliseconds to wait when there were too many. */
@@ -24,6 +33,13 @@ export interface PanelNeeds {
     ringTurn(conversationId: ConversationId, delayMs: number): void;
     ringDelivery(conversationId: ConversationId): void;
     ringDocument(documentId: DocumentId): void;
+  };
+  /** The bot, as people ask it. */
+  readonly assistant: {
+    /** Bounds what a tenant asks. Answers the milliseconds to wait when that was too much. */
+    readonly limiter: { take(key: string): Promise<number | undefined> };
+    rehearse(tenant: Tenant, rehearsal: Rehearsal): Promise<Rehearsed>;
+    suggest(tenant: Tenant, said: Suggesting): Promise<Suggestion>;
   };
   readonly deadLetters: {
     replay(tx: Tx, tenantId: TenantId, id: DeadLetterId): Promise<'replayed' | 'not-found' | 'settled-already'>;

@@ -5,11 +5,15 @@ import { asTenant } from '../platform/database.ts';
 import { Failure } from '../vocabulary/failures.ts';
 import { TenantId } from '../vocabulary/ids.ts';
 import { apiKeyRoutes } from './answers/api-keys.ts';
+import { assistantRoutes } from './answers/assistant.ts';
 import { channelRoutes } from './answers/channels.ts';
 import { conversationRoutes } from './answers/conversations.ts';
+import { courtesyRoutes } from './answers/courtesies.ts';
 import { deadLetterRoutes } from './answers/dead-letters.ts';
+import { handoffRoutes } from './answers/handoffs.ts';
 import { healthRoutes } from './answers/health.ts';
 import { knowledgeRoutes } from './answers/knowledge.ts';
+import { notificationTargetRoutes } from './answers/notification-targets.ts';
 import { ownershipRoutes } from './answers/ownership.ts';
 import { tenantRoutes } from './answers/tenants.ts';
 import { getOpenApi, takesBody } from './contract.ts';
@@ -41,7 +45,11 @@ export function allRoutes(needs: PanelNeeds): readonly Route[] {
     ...knowledgeRoutes(needs),
     ...conversationRoutes(needs),
     ...ownershipRoutes(needs),
+    ...handoffRoutes(needs),
+    ...assistantRoutes(needs),
+    ...courtesyRoutes(),
     ...deadLetterRoutes(needs),
+    ...notificationTargetRoutes(needs),
     ...apiKeyRoutes(),
     route(getOpenApi, () => Promise.resolve(openApi)),
   ];

@@ -125,7 +125,7 @@ describe('a channel', () => {
       gateway: { profile: 'ticketz', baseUrl: 'https://gateway.example/api', connectionId: '7' },
       webhook: { auth: 'hmac', header: 'x-hub' },
       onUnknown: 'resend',
-      handoff: { queueId: 3, userId: null },
+      handoff: { queueId: 3, userId: null, queues: {}, botQueueId: null, notPeople: [] },
       createdAt: expect.any(String),
       updatedAt: expect.any(String),
     });

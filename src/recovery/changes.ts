@@ -2,15 +2,17 @@ import { sql } from 'kysely';
 import type { Kysely, RawBuilder, SqlBool } from 'kysely';
 import { applyMessageChange } from '../conversation/message-changes.ts';
 import { applyDeliveryStatus } from '../delivery/delivery-status.ts';
+import { applyTicketChange, noteTicketOf } from '../handoff/ticket-changes.ts';
+import type { TicketNeeds } from '../handoff/ticket-store.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Channel, TenantKeys } from '../tenants/tenants.ts';
 import { ChannelId } from '../vocabulary/ids.ts';
-import type { TenantId } from '../vocabulary/ids.ts';
+import type { ConversationId, TenantId } from '../vocabulary/ids.ts';
 import type { ReceivedEvent } from '../vocabulary/message.ts';
 import type { Schema } from '../vocabulary/schema.ts';
 
 /*
- * An edit, a deletion and a delivery status change what is already there. Each is recorded first, like all that arrives, and
+ * An edit, a deletion, a delivery status and what somebody did to a ticket change what is already there. Each is recorded first, like all that arrives, and
  * applied right after that by the service. What was recorded and not applied is applied here by the sweeper: the service
  * died, the database was away, or the change came before its message.
  */
@@ -18,6 +20,7 @@ import type { Schema } from '../vocabulary/schema.ts';
 export interface ChangesNeeds {
   readonly db: Kysely<Schema>;
   readonly keysOf: (id: TenantId) => Promise<TenantKeys>;
+  readonly tickets: TicketNeeds;
 }
 
 export interface LateChangesNeeds extends ChangesNeeds {
@@ -37,11 +40,16 @@ export interface RecordedEvent {
   readonly event: ReceivedEvent;
   /** Under which it was recorded once for its channel. */
   readonly dedupeKey: string;
+  readonly conversationId: ConversationId | undefined;
 }
 
 /** Applies what has just been recorded, so that a correction comes before the answer. Of other events it takes no notice. */
-export async function applyRecorded(needs: ChangesNeeds, { channel, event, dedupeKey }: RecordedEvent): Promise<void> {
-  if (event.type !== 'status' && event.type !== 'edit' && event.type !== 'deletion') return;
+export async function applyRecorded(needs: ChangesNeeds, recorded: RecordedEvent): Promise<void> {
+  const { channel, event, dedupeKey, conversationId } = recorded;
+  // Not applied late: the next message shows the ticket again.
+  if (event.type === 'message' && conversationId !== undefined)
+    await noteTicketOf(needs.tickets, conversationId, event);
+  if (event.type !== 'status' && event.type !== 'edit' && event.type !== 'deletion' && event.type !== 'ticket') return;
   if (!(await isApplied(needs, { channel, event }))) return;
   await markApplied(needs.db, sql`channel_id = ${channel.id} and dedupe_key = ${dedupeKey}`);
 }
@@ -57,7 +65,7 @@ export async function applyLateChanges(needs: LateChangesNeeds): Promise<number>
   const { rows } = await sql<LateChange>`
     select id, channel_id, raw, received_at, received_at < now() - ${WAITED_FOR_SECONDS} * interval '1 second' as is_hopeless
       from inbound_event
-     where kind in ('status', 'edit', 'deletion') and applied_at is null
+     where kind in ('status', 'edit', 'deletion', 'ticket') and applied_at is null
        and received_at < now() - ${LATE_AFTER_SECONDS} * interval '1 second'
      order by received_at limit ${CHANGES_PER_STEP}`.execute(needs.db);
   const settled: string[] = [];
@@ -101,6 +109,7 @@ interface ReceivedChange {
  */
 async function isApplied(needs: ChangesNeeds, { channel, event, recordedAt }: ReceivedChange): Promise<boolean> {
   if (event.type === 'status') await applyDeliveryStatus(needs.db, channel, event);
+  if (event.type === 'ticket') await applyTicketChange(needs, { channel, event, recordedAt });
   if (event.type !== 'edit' && event.type !== 'deletion') return true;
   const keys = await needs.keysOf(channel.tenantId);
   return await applyMessageChange(needs.db, { channel, keys, change: event, recordedAt });

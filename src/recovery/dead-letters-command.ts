@@ -3,6 +3,8 @@ import type { Kysely } from 'kysely';
 import { loadConfigOrExit, MigrationEnvironment } from '../config.ts';
 import { reviveTurn } from '../conversation/ownership-store.ts';
 import { reviveReply } from '../delivery/reply-store.ts';
+import { reviveNotification } from '../handoff/notification-queue.ts';
+import { reviveTransfer } from '../handoff/transfer-store.ts';
 import { reviveDocument } from '../knowledge/passage-store.ts';
 import { EX_USAGE, runCommand } from '../platform/command.ts';
 import { createDatabase, createPool } from '../platform/database.ts';
@@ -17,7 +19,7 @@ const USAGE = `Usage: npm run dead-letters -- list [tenant]       what has given
        npm run dead-letters -- discard <id>...    leave it be`;
 
 const LISTED_MAX = 100;
-const revive = { reviveDelivery: reviveReply, reviveTurn, reviveDocument };
+const revive = { reviveDelivery: reviveReply, reviveTurn, reviveDocument, reviveTransfer, reviveNotification };
 
 async function main([command, ...names]: readonly string[]): Promise<number> {
   const isList = command === 'list' && names.length <= 1;

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { z } from 'zod';
 import { deadLettered } from '../vocabulary/events.ts';
 import type { DeadLettered } from '../vocabulary/events.ts';
+import { recordNotification } from '../handoff/notification-store.ts';
 import { Failure } from '../vocabulary/failures.ts';
 import { DeadLetterId, newId } from '../vocabulary/ids.ts';
 import type { ConversationId, TenantId } from '../vocabulary/ids.ts';
@@ -13,7 +14,7 @@ export type DeadLetterStage = DeadLettered['stage'];
 export interface NewDeadLetter {
   readonly tenantId: TenantId;
   readonly stage: DeadLetterStage;
-  /** What gave up: an outbox row, a conversation, a document. At most one open letter is kept of each. */
+  /** What gave up: an outbox row, a conversation, a document, a handoff. At most one open letter is kept of each. */
   readonly subjectId: string;
   readonly conversationId: ConversationId | undefined;
   readonly reason: string;
@@ -22,10 +23,11 @@ export interface NewDeadLetter {
 
 /** Keeps what gave up until a person replays or discards it. Safe to repeat: an open letter of the same thing stays. */
 export async function recordDeadLetter(tx: Tx, letter: NewDeadLetter, log: Logger): Promise<void> {
-  const { numInsertedOrUpdatedRows: inserted = 0n } = await tx
+  const id = newId(DeadLetterId);
+  const recorded = await tx
     .insertInto('dead_letter')
     .values({
-      id: newId(DeadLetterId),
+      id,
       tenant_id: letter.tenantId,
       stage: letter.stage,
       subject_id: letter.subjectId,
@@ -35,10 +37,33 @@ export async function recordDeadLetter(tx: Tx, letter: NewDeadLetter, log: Logge
       history: await historyOf(tx, letter),
     })
     .onConflict((open) => open.column('subject_id').where('state', '=', 'open').doNothing())
-    .executeTakeFirstOrThrow();
-  if (inserted > 0n) {
-    deadLettered(log, { stage: letter.stage, subjectId: letter.subjectId, reason: letter.reason });
-  }
+    .returning(sql<string>`to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24')`.as('hour'))
+    .executeTakeFirst();
+  if (recorded === undefined) return;
+  deadLettered(log, { stage: letter.stage, subjectId: letter.subjectId, reason: letter.reason });
+  await tellOf(tx, letter, { id, hour: recorded.hour });
+}
+
+/**
+ * People are told of the first letter of an hour with its stage and reason: an outage makes a thousand of a kind, and a
+ * thousand notices tell no more than one.
+ *
+ * Of a notification that gave up all targets hear but its own. Of one that was itself about a dead letter nobody hears, or two
+ * broken targets would tell of each other for ever.
+ */
+async function tellOf(tx: Tx, letter: NewDeadLetter, { id, hour }: { id: string; hour: string }): Promise<void> {
+  const { kind, targetId } = letter.payload;
+  const isOfNotification = letter.stage === 'notification';
+  if (isOfNotification && kind === 'dead-letter') return;
+  await recordNotification(tx, {
+    tenantId: letter.tenantId,
+    kind: 'dead-letter',
+    subjectId: id,
+    conversationId: letter.conversationId,
+    key: `dead-letter:${letter.stage}:${letter.reason.slice(0, 100)}:${hour}`,
+    payload: { stage: letter.stage, reason: letter.reason },
+    ...(isOfNotification && typeof targetId === 'string' ? { exceptTargetId: targetId } : {}),
+  });
 }
 
 /** What a send has been through comes along: the row itself may go on changing after a replay. */
@@ -55,6 +80,10 @@ export interface ReplayNeeds {
   /** The bot owns the conversation again, and what was set aside is unanswered again. */
   readonly reviveTurn: (tx: Tx, conversationId: string, messageIds: readonly string[]) => Promise<boolean>;
   readonly reviveDocument: (tx: Tx, documentId: string) => Promise<boolean>;
+  /** @returns false when nobody waits there any more. */
+  readonly reviveTransfer: (tx: Tx, handoffId: string) => Promise<boolean>;
+  /** @returns false when its target is gone. */
+  readonly reviveNotification: (tx: Tx, notificationId: string) => Promise<boolean>;
 }
 
 /**
@@ -85,6 +114,10 @@ async function revive(needs: ReplayNeeds, tx: Tx, letter: SettledLetter): Promis
       return await needs.reviveTurn(tx, letter.subject_id, TurnPayload.parse(letter.payload).messageIds);
     case 'knowledge':
       return await needs.reviveDocument(tx, letter.subject_id);
+    case 'handoff':
+      return await needs.reviveTransfer(tx, letter.subject_id);
+    case 'notification':
+      return await needs.reviveNotification(tx, letter.subject_id);
     case 'intake':
       return false;
   }

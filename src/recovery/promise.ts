@@ -61,8 +61,8 @@ export function violations({ coalesceMaxMs, answeredWithinMs }: OrdinaryWay): Ra
     union all
     (select 'delivery', c.id, c.owner = 'human', ${millisecondsSince(sql`o.due_at`)}, ${millisecondsSince(sql`o.due_at`)}
        from outbox o join conversation c on c.id = o.conversation_id
-      where o.state in ('pending', 'sending', 'unknown') and o.due_at <= ${ago(STRANDED_AFTER_MS)}
-        and not exists (select from outbox e where e.conversation_id = o.conversation_id
+      where o.state in ('pending', 'sending', 'unknown') and o.due_at <= ${ago(STRANDED_AFTER_MS)} and o.calls_person
+        and not exists (select from outbox e where e.conversation_id = o.conversation_id and e.calls_person
                            and e.state in ('pending', 'sending', 'unknown') and e.seq < o.seq)
       order by o.due_at limit ${FOUND_MAX})`;
 }

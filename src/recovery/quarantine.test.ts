@@ -10,7 +10,7 @@ import { Quarantine } from './quarantine.ts';
 
 const CHILD = fileURLToPath(new URL('../../test/support/poison-child.ts', import.meta.url));
 
-type Behaviour = 'answers' | 'dies' | 'hangs' | 'does-not-start';
+type Behaviour = 'answers' | 'answers-eight' | 'wants-alone' | 'dies' | 'hangs' | 'does-not-start';
 
 /** A worker that has a quarantine whose processes behave like this. */
 class Keeper {
@@ -98,6 +98,23 @@ describe('the quarantine', () => {
 
     expect(keeper.delivered).toHaveLength(50);
     expect(keeper.processes).toHaveLength(2);
+  });
+
+  it('takes eight at once in a process, and no ninth', async () => {
+    keeper = new Keeper('answers-eight');
+
+    await takeAll(ids(32));
+
+    expect(keeper.delivered).toHaveLength(32);
+  });
+
+  it('takes alone who has died among few too often', async () => {
+    keeper = new Keeper('wants-alone');
+    const suspects = ids(3);
+
+    await takeAll(suspects);
+
+    expect(keeper.delivered.toSorted()).toEqual([...suspects].toSorted());
   });
 
   it('takes one that is reported twice once', async () => {

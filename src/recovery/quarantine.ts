@@ -28,8 +28,8 @@ const WAITING_MAX = 1_000;
 const PROCESSES_MAX = 2;
 /** With more waiting than this, their customers would feel that there is one process. */
 const WAITING_FOR_ONE = 4;
-/** With so many in line, a turn that was beside one death only has better chances among others. */
-const CROWDED = 3;
+/** Suspects in one process at once. Hardly any of them did it, and if one does, few are with it. */
+const GROUP_MAX = 8;
 /** Deaths come in rows, and a process that is there saves its customers a second. After this its memory is worth more. */
 const IDLE_MS = 120_000;
 /** Processes in a row that did not start, after which suspects are taken in this process for a while. */
@@ -38,12 +38,14 @@ const START_AGAIN_MS = 60_000;
 
 interface Suspect {
   manner: Manner;
+  /** Too much has died with it for it to be in a group. */
+  isAlone: boolean;
   readonly done: PromiseWithResolvers<void>;
 }
 
 /**
- * Takes turns that may have killed their worker, each alone in a process, so that the one that did it is known by what it
- * does next and those that were merely beside it are answered.
+ * Takes turns that may have killed their worker in a process that does nothing else, a few at a time and at last each
+ * alone, so that the one that did it is known by what it does next and those that were merely beside it are answered.
  *
  * It remembers nothing that matters: who is a suspect, and how often a process died, stands with the conversation.
  */
@@ -63,11 +65,6 @@ export class Quarantine {
     this.#needs = needs;
   }
 
-  /** Whether one more suspect would have to wait in line. */
-  get isCrowded(): boolean {
-    return this.#waiting.size + this.#inHand.size >= CROWDED;
-  }
-
   /** Somebody may have died: a process that starts now is there by the time it is known whose turns are suspects. */
   warm(): void {
     const isThere = this.#processes.size > 0 || this.#lanes.size > 0;
@@ -84,7 +81,7 @@ export class Quarantine {
       return;
     }
     if (this.#isClosed || this.#waiting.size >= WAITING_MAX) return;
-    const suspect: Suspect = { manner, done: Promise.withResolvers() };
+    const suspect: Suspect = { manner, isAlone: false, done: Promise.withResolvers() };
     this.#waiting.set(id, suspect);
     this.#openLanes();
     await suspect.done.promise;
@@ -108,27 +105,50 @@ export class Quarantine {
     }
   }
 
-  /** Takes one suspect after the other, as long as there are any. */
+  /** Takes suspects as long as there are any. */
   async #runLane(): Promise<void> {
     for (;;) {
       const process = await this.#freeProcess();
-      const [id, suspect] = this.#waiting.entries().next().value ?? [];
-      if (id !== undefined && suspect !== undefined) {
-        this.#waiting.delete(id);
-        this.#inHand.set(id, suspect);
-        await this.#takeIn(process, id, suspect.manner);
-        this.#inHand.delete(id);
-        suspect.done.resolve();
-      }
+      await this.#takeAllIn(process);
       if (process?.isAlive === true) this.#rest(process);
       if (this.#waiting.size === 0) return;
     }
   }
 
-  async #takeIn(process: SuspectProcess | undefined, id: ConversationId, manner: Manner): Promise<void> {
+  /** Until nobody waits or the process has died. Who has to be alone waits for the others to end, and everybody behind waits for them. */
+  async #takeAllIn(process: SuspectProcess | undefined): Promise<void> {
+    const group = new Set<Promise<void>>();
+    for (;;) {
+      const [id, suspect] = this.#waiting.entries().next().value ?? [];
+      const mayStart = process?.isAlive !== false && group.size < (suspect?.isAlone === true ? 1 : GROUP_MAX);
+      if (id !== undefined && suspect !== undefined && mayStart) {
+        const taking = this.#takeIn(process, id, suspect).finally(() => group.delete(taking));
+        group.add(taking);
+        if (suspect.isAlone || process === undefined) await taking;
+      } else if (group.size > 0) await Promise.race(group);
+      else return;
+    }
+  }
+
+  async #takeIn(process: SuspectProcess | undefined, id: ConversationId, suspect: Suspect): Promise<void> {
+    this.#waiting.delete(id);
+    this.#inHand.set(id, suspect);
+    const { manner, isAlone } = suspect;
+    const order = { take: id, manner, company: isAlone ? 'nobody' : 'few' } as const;
     const outcome = await (process === undefined
       ? this.#here(() => this.#needs.takeHere(id, manner))
-      : process.take({ take: id, manner }, this.#needs.turnMsMax));
+      : process.take(order, this.#needs.turnMsMax));
+    this.#inHand.delete(id);
+    if (outcome === 'suspect' && !isAlone && !this.#isClosed) {
+      suspect.isAlone = true;
+      this.#waiting.set(id, suspect);
+      return;
+    }
+    this.#report(id, outcome);
+    suspect.done.resolve();
+  }
+
+  #report(id: ConversationId, outcome: SuspectOutcome): void {
     // Somebody else has it, or there is nothing left of it: then nothing was tried, and nothing is known.
     if (outcome !== 'busy' && outcome !== 'nothing-to-answer' && outcome !== 'not-due') {
       suspectTaken(this.#needs.log, { conversationId: id, outcome });

@@ -6,8 +6,12 @@ import { TURN_OUTCOMES } from '../vocabulary/events.ts';
 import type { TurnOutcome } from '../vocabulary/events.ts';
 import { ConversationId } from '../vocabulary/ids.ts';
 
-/** What the process is asked: to take this one turn. */
-export const SuspectOrder = z.object({ take: ConversationId, manner: z.enum(MANNERS) });
+/** What the process is asked: to take this turn. */
+export const SuspectOrder = z.object({
+  take: ConversationId,
+  manner: z.enum(MANNERS),
+  company: z.enum(['few', 'nobody']),
+});
 export type SuspectOrder = z.infer<typeof SuspectOrder>;
 
 /** What it says: that it can be asked, and how a turn ended. */
@@ -25,12 +29,12 @@ const START_WITHIN_MS = 15_000;
 /** Asked to end, it gives back what it has; after this it is made to. Less than one part of a process has for closing. */
 const END_WITHIN_MS = 8_000;
 
-/** A process for one suspect at a time, seen from the worker that started it. */
+/** A process for suspects, seen from the worker that started it. */
 export class SuspectProcess {
   readonly #child: ChildProcess;
   /** Resolves with its exit code; null when it was killed or could not be started. */
   readonly ended: Promise<number | null>;
-  #report: ((outcome: SuspectOutcome) => void) | undefined;
+  readonly #asked = new Map<ConversationId, (outcome: SuspectOutcome) => void>();
   #hasEnded = false;
 
   constructor(child: ChildProcess) {
@@ -39,7 +43,7 @@ export class SuspectProcess {
     child.on('message', (said) => {
       const report = SuspectReport.safeParse(said);
       // What it says wrongly is a bug of ours, and its silence has an end.
-      if (report.success && 'taken' in report.data) this.#report?.(report.data.outcome);
+      if (report.success && 'taken' in report.data) this.#asked.get(report.data.taken)?.(report.data.outcome);
     });
   }
 
@@ -60,12 +64,13 @@ export class SuspectProcess {
   /** Never rejects. A process that says nothing for `withinMs` hangs, and is made to end. */
   async take(order: SuspectOrder, withinMs: number): Promise<SuspectOutcome> {
     const reported = Promise.withResolvers<SuspectOutcome>();
-    this.#report = reported.resolve;
+    this.#asked.set(order.take, reported.resolve);
     const late = setTimeout(() => this.#child.kill('SIGKILL'), withinMs);
     // A line that is cut means that it has ended or is about to, and the end is what we wait for.
     if (this.#child.connected) this.#child.send(order, () => undefined);
     const outcome = await Promise.race([reported.promise, this.#outcomeOfEnd()]);
     clearTimeout(late);
+    this.#asked.delete(order.take);
     return outcome;
   }
 

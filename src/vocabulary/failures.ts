@@ -29,6 +29,16 @@ export const FAILURES = {
     verdict: 'caller-must-fix',
     publicText: 'Somebody else changed the owner of this conversation first.',
   },
+  NO_PERSON_OWNS: {
+    status: 409,
+    verdict: 'caller-must-fix',
+    publicText: 'No person has this conversation: the bot answers it itself.',
+  },
+  NOTHING_TO_ANSWER: {
+    status: 409,
+    verdict: 'caller-must-fix',
+    publicText: 'The customer has said nothing since the last answer.',
+  },
   ALREADY_SETTLED: { status: 409, verdict: 'caller-must-fix', publicText: 'This has been settled already.' },
   BODY_TOO_LARGE: { status: 413, verdict: 'caller-must-fix', publicText: 'The body is too large.' },
   BODY_NOT_JSON: { status: 415, verdict: 'caller-must-fix', publicText: 'The body must be uncompressed JSON.' },
@@ -73,6 +83,20 @@ export const FAILURES = {
   GATEWAY_PLAN_REFUSED: { status: 502, verdict: 'give-up', publicText: 'The plan at the gateway does not allow this.' },
   CUSTOMER_UNREACHABLE: { status: 502, verdict: 'give-up', publicText: 'This customer cannot be reached on WhatsApp.' },
   GATEWAY_REFUSED: { status: 502, verdict: 'give-up', publicText: 'The gateway refused the message.' },
+
+  NOTIFICATION_NOT_TAKEN: {
+    status: 502,
+    verdict: 'retry-later',
+    publicText: 'The target did not take the notification.',
+  },
+  NOTIFICATION_THROTTLED: { status: 502, verdict: 'retry-later', publicText: 'The target asks us to wait.' },
+  NOTIFICATION_CREDENTIALS_REFUSED: {
+    status: 502,
+    verdict: 'give-up',
+    publicText: 'The target does not accept our credentials.',
+  },
+  NOTIFICATION_REFUSED: { status: 502, verdict: 'give-up', publicText: 'The target refused the notification.' },
+  MAIL_NOT_CONFIGURED: { status: 503, verdict: 'give-up', publicText: 'No mail server is configured.' },
 } as const satisfies Record<string, { status: number; verdict: Verdict; publicText: string }>;
 
 export type FailureCode = keyof typeof FAILURES;

@@ -1,5 +1,6 @@
 import type { Secret } from '../platform/secret.ts';
 import type { Address } from './message.ts';
+import type { TicketState } from './ticket.ts';
 
 export const GATEWAY_PROFILES = ['community', 'launcherbr', 'ticketz', 'hosted'] as const;
 export type GatewayProfile = (typeof GATEWAY_PROFILES)[number];
@@ -75,4 +76,57 @@ export interface SaidByUs {
 export interface SentText {
   /** The provider's id, where a gateway tells it. */
   readonly providerMessageId: string | undefined;
+}
+
+/** Where a ticket shall go: into a queue, to wait for anybody, or to one user. At least one of the two is there. */
+export interface TicketDestination {
+  readonly queueId: number | undefined;
+  readonly userId: number | undefined;
+}
+
+/** What became of a note, which only the people on our side see. */
+export type NoteOutcome = 'written' | 'there-already' | 'not-possible';
+
+export interface TicketNote {
+  readonly ticketId: string;
+  readonly text: string;
+  /** A short text that is part of `text` and of no other note. */
+  readonly mark: string;
+  /** Whether it may have been written before: where notes cannot be read it is not written then. */
+  readonly wasTried: boolean;
+}
+
+/**
+ * Looks at tickets and moves them.
+ *
+ * Nothing that a gateway answers to a move proves anything: forks answer 500 after doing it, and 200 without doing it. Who
+ * moves a ticket reads it afterwards. Every call throws a `Failure` when the gateway could not be asked or said no.
+ */
+export interface GatewayTickets {
+  /** Why tickets of this channel cannot be moved at all; undefined when they can. */
+  refusal(connection: GatewayConnection): 'no-login' | undefined;
+  /** The customer's ticket where no webhook has named it. */
+  findTicket(
+    connection: GatewayConnection,
+    recipient: Recipient,
+    signal: AbortSignal,
+  ): Promise<TicketState | undefined>;
+  readTicket(
+    connection: GatewayConnection,
+    ticketId: string,
+    signal: AbortSignal,
+  ): Promise<TicketState | 'not-there' | 'of-another-company'>;
+  /** Looks first whether a note with this mark is there, where notes can be read. */
+  writeNote(connection: GatewayConnection, note: TicketNote, signal: AbortSignal): Promise<NoteOutcome>;
+  moveTicket(
+    connection: GatewayConnection,
+    move: { readonly ticketId: string; readonly to: TicketDestination },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** What of a destination this gateway does not have; undefined where all is there, or nobody can tell. */
+  findMissing(
+    connection: GatewayConnection,
+    to: TicketDestination,
+    signal: AbortSignal,
+  ): Promise<'unknown-queue' | 'unknown-user' | undefined>;
 }

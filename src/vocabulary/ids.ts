@@ -29,6 +29,9 @@ export type DocumentId = z.infer<typeof DocumentId>;
 export const DeadLetterId = z.uuid().brand<'DeadLetterId'>();
 export type DeadLetterId = z.infer<typeof DeadLetterId>;
 
+export const NotificationTargetId = z.uuid().brand<'NotificationTargetId'>();
+export type NotificationTargetId = z.infer<typeof NotificationTargetId>;
+
 /** A fresh id of the kind that `parser` mints. */
 export function newId<Id>(parser: { parse: (value: unknown) => Id }): Id {
   return parser.parse(randomUUID());

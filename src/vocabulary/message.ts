@@ -1,3 +1,5 @@
+import type { TicketState } from './ticket.ts';
+
 /** Who said it. */
 export type Author = 'customer' | 'bot' | 'human';
 
@@ -55,10 +57,19 @@ interface SaidBase extends EventBase {
   readonly addresses: readonly [Address, ...Address[]];
   readonly contactName: string | undefined;
   readonly ticketId: string | undefined;
+  /** The ticket as it was then, where the fork shows it with every message. */
+  readonly ticket?: TicketState | undefined;
   readonly kind: MessageKind;
   /** The customer's words: the text itself, a caption, a button's label. Undefined where there are none. */
   readonly text: string | undefined;
   readonly quotedText: string | undefined;
+}
+
+/** What somebody did to a ticket, as the gateway told it. */
+export interface TicketChange {
+  readonly ticket: TicketState;
+  /** Whom it is about, best address first, where it says so. */
+  readonly addresses: readonly Address[];
 }
 
 /** One thing a gateway told us, whatever its fork calls it. */
@@ -84,7 +95,12 @@ export type ReceivedEvent =
       readonly addresses: readonly [Address, ...Address[]];
       readonly targetMessageId: string;
     })
-  | (EventBase & { readonly type: 'reaction' | 'group' | 'ticket' | 'system' })
+  | (EventBase & {
+      readonly type: 'ticket';
+      /** Undefined where it is about something else of the ticket, such as its tags. */
+      readonly change?: TicketChange | undefined;
+    })
+  | (EventBase & { readonly type: 'reaction' | 'group' | 'system' })
   | (EventBase & {
       readonly type: 'unknown';
       /** Why nobody could read it, for the person who looks at what was parked. */

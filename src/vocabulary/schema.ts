@@ -15,7 +15,17 @@ export interface Schema {
   turn: TurnTable;
   outbox: OutboxTable;
   handoff: HandoffTable;
+  handoff_transfer: HandoffTransferTable;
+  ticket_state: TicketStateTable;
+  handoff_packet: HandoffPacketTable;
+  consent_event: ConsentEventTable;
+  csat_survey: CsatSurveyTable;
+  sla_watch: SlaWatchTable;
+  sla_clock: SlaClockTable;
+  sla_step: SlaStepTable;
   dead_letter: DeadLetterTable;
+  notification_target: NotificationTargetTable;
+  notification: NotificationTable;
   knowledge_document: KnowledgeDocumentTable;
   passage: PassageTable;
   backup_record: BackupRecordTable;
@@ -68,6 +78,11 @@ interface ChannelTable {
   on_unknown: Generated<string>;
   handoff_queue_id: number | null;
   handoff_user_id: number | null;
+  /** Ids of queues by their logical names. */
+  handoff_queues: Json;
+  bot_queue_id: number | null;
+  /** Users of the gateway who are programs: what they do with a ticket means nothing. */
+  handoff_not_people: Generated<readonly number[]>;
   created_at: Generated<Instant>;
   updated_at: Generated<Instant>;
 }
@@ -82,6 +97,7 @@ interface ContactTable {
   id: string;
   tenant_id: string;
   sealed_name: Buffer | null;
+  tags: Generated<string[]>;
   created_at: Generated<Instant>;
 }
 
@@ -107,6 +123,10 @@ interface ConversationTable {
   epoch: Generated<number>;
   episode_started_at: Generated<Instant>;
   unsure_in_a_row: Generated<number>;
+  /** When the bot said last that it is an assistant. */
+  introduced_at: Instant | null;
+  /** When the bot said last that people are away. */
+  away_said_at: Instant | null;
   lease_owner: string | null;
   lease_until: Instant | null;
   fence: Generated<BigIntText>;
@@ -175,6 +195,8 @@ interface TurnTable {
   owner_epoch: number;
   fence: BigIntText;
   trace: Json;
+  /** What its drafts cost, those that were thrown away included; null where no model was asked or its price is not known. */
+  cost_micro_usd: GeneratedAlways<BigIntText | null>;
   started_at: Instant;
   finished_at: Generated<Instant>;
 }
@@ -209,6 +231,8 @@ interface OutboxTable {
   request_id: string | null;
   traceparent: string | null;
   asked_at: Instant | null;
+  /** False for what nobody waits for: when it cannot be said, nobody is called. */
+  calls_person: Generated<boolean>;
   created_at: Generated<Instant>;
 }
 
@@ -218,9 +242,119 @@ interface HandoffTable {
   conversation_id: string;
   state: string;
   reason: string;
+  /** Of the tenant's rules for handoffs the one that called, by its name. */
+  rule: string | null;
+  /** Where the tenant wants it, by a name of its own. */
+  destination: string | null;
+  priority: Generated<string>;
   requested_at: Generated<Instant>;
   taken_at: Instant | null;
   ended_at: Instant | null;
+  /** When its packet was written for the first time. */
+  packet_at: Instant | null;
+  /** When the transfer of its ticket was begun. */
+  transfer_at: Instant | null;
+}
+
+interface HandoffPacketTable {
+  handoff_id: string;
+  tenant_id: string;
+  written_by: string;
+  packet: Json;
+  tries: Generated<number>;
+  improve_at: Instant | null;
+  written_at: Generated<Instant>;
+}
+
+interface HandoffTransferTable {
+  handoff_id: string;
+  tenant_id: string;
+  conversation_id: string;
+  state: Generated<string>;
+  reason: string | null;
+  ticket_id: string | null;
+  queue_id: number | null;
+  user_id: number | null;
+  note_state: string | null;
+  attempts: Generated<number>;
+  due_at: Generated<Instant>;
+  claim_id: string | null;
+  history: Json;
+  created_at: Generated<Instant>;
+  settled_at: Instant | null;
+}
+
+interface TicketStateTable {
+  conversation_id: string;
+  tenant_id: string;
+  ticket_id: string | null;
+  status: string | null;
+  queue_id: number | null;
+  user_id: number | null;
+  /** When the gateway last showed it. */
+  seen_at: Instant | null;
+  /** When we last asked. */
+  looked_at: Instant | null;
+}
+
+interface ConsentEventTable {
+  id: string;
+  tenant_id: string;
+  contact_id: string;
+  seq: GeneratedAlways<BigIntText>;
+  kind: string;
+  source: string;
+  message_id: string | null;
+  at: Generated<Instant>;
+}
+
+interface CsatSurveyTable {
+  id: string;
+  tenant_id: string;
+  conversation_id: string;
+  epoch: number;
+  question_id: string;
+  asked_at: Generated<Instant>;
+  score: number | null;
+  answer_id: string | null;
+  has_comment: Generated<boolean>;
+  answered_at: Instant | null;
+}
+
+interface SlaWatchTable {
+  handoff_id: string;
+  tenant_id: string;
+  conversation_id: string;
+  policy: Json;
+  seen_seq: Generated<BigIntText>;
+  /** When a message may have appeared that was given its number before the newest one. */
+  look_again_at: Instant | null;
+  ended_at: Instant | null;
+}
+
+interface SlaClockTable {
+  id: string;
+  tenant_id: string;
+  conversation_id: string;
+  handoff_id: string;
+  kind: string;
+  priority: string;
+  cause_id: string;
+  started_at: Instant;
+  /** Null: not in sight, because it stands still or people are never there. */
+  due_at: Instant | null;
+  paused_since: Instant | null;
+  stopped_at: Instant | null;
+  state: string;
+  steps: Json;
+  next_step_at: Instant | null;
+}
+
+interface SlaStepTable {
+  clock_id: string;
+  step: string;
+  tenant_id: string;
+  taken_at: Generated<Instant>;
 }
 
 interface DeadLetterTable {
@@ -236,6 +370,47 @@ interface DeadLetterTable {
   created_at: Generated<Instant>;
   settled_at: Instant | null;
   settled_by: string | null;
+}
+
+interface NotificationTargetTable {
+  id: string;
+  tenant_id: string;
+  name: string;
+  kind: string;
+  /** What people may see of where it goes. */
+  shown_as: string;
+  sealed_address: Buffer;
+  wants: string[];
+  quiet_hours: Json;
+  urgent_passes: Generated<boolean>;
+  include_excerpt: Generated<boolean>;
+  is_paused: Generated<boolean>;
+  created_at: Generated<Instant>;
+  updated_at: Generated<Instant>;
+}
+
+interface NotificationTable {
+  id: string;
+  tenant_id: string;
+  target_id: string;
+  kind: string;
+  action: Generated<string>;
+  subject_id: string;
+  conversation_id: string | null;
+  handoff_id: string | null;
+  key: string;
+  payload: Json;
+  state: Generated<string>;
+  /** An alarm that somebody's telephone rings for, until it is told that it may stop. */
+  is_alarm_open: Generated<boolean>;
+  attempts: Generated<number>;
+  claim_id: string | null;
+  due_at: Generated<Instant>;
+  /** When it could first have been said: when it was made, or the end of the quiet hours. */
+  waiting_since: Generated<Instant>;
+  failure: string | null;
+  created_at: Generated<Instant>;
+  settled_at: Instant | null;
 }
 
 interface KnowledgeDocumentTable {

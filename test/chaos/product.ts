@@ -34,7 +34,16 @@ const SETTINGS = {
   COALESCE_MAX_MS: '1500',
 };
 /** Five hundred customers here write like fifty thousand. */
-const NO_LIMITS = { contactPerMinute: 0, contactPerDay: 0, loopBreaker: 0 };
+const NO_LIMITS = {
+  contactPerMinute: 0,
+  contactPerDay: 0,
+  contactMoneyPerDay: 0,
+  loopBreaker: 0,
+  loopRepeats: 0,
+  loopCadence: 0,
+  loopOwnWords: 0,
+  packetWriter: 'rule',
+};
 const TAKEOVER_ATTEMPTS_MAX = 40;
 const TAKEOVER_RETRY_MS = 250;
 const API_WITHIN_MS = 10_000;

@@ -56,7 +56,7 @@ describe('a model that stumbles', () => {
   });
 
   it('is asked again also when it hangs, or answers with half a sentence', async () => {
-    await open({ MODEL_TIMEOUT_MS: '500' });
+    await open();
     town.gemini.nextAnswers([{ mode: 'hang' }, { mode: 'invalid-json' }]);
 
     await ana.writes('Qual é a taxa de entrega?');

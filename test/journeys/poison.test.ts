@@ -12,7 +12,12 @@ import type { WorkerProcess } from '../support/worker-process.ts';
 const PRELOAD = new URL('../support/poison-preload.ts', import.meta.url).href;
 /** With the poisonous one they fill every place of a worker. */
 const INNOCENTS = 49;
-const PATIENCE_MS = 60_000;
+/**
+ * Twenty seconds by itself: three leases of five seconds have to run out, and each time a process has to come up. The
+ * processes share the cores with whatever else is tested.
+ */
+const PATIENCE_MS = 90_000;
+const TEST_MS_MAX = 180_000;
 
 let town: Town;
 let bakery: TownTenant;
@@ -23,9 +28,9 @@ beforeEach(async () => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'plantao-poison-'));
   workers = [];
   town = await Town.start({ worker: false, environment: { MODEL_TIMEOUT_MS: '20000', TURN_DEADLINE_MS: '30000' } });
-  const librarian = await town.startWorkerProcess();
+  // Learns the articles, too: there is no poison in them.
+  await startFragileWorker();
   bakery = await town.tenant({ articles: BAKERY_ARTICLES });
-  await librarian.end();
 });
 
 afterEach(async () => {
@@ -61,55 +66,62 @@ function customers(count: number): readonly Customer[] {
 }
 
 describe('a message that kills every process that answers it', () => {
-  it('is found alone: 49 others that were beside it are answered once, and a person gets it after three deaths', async () => {
-    const [eva, others] = [bakery.customer('Eva', '5511966660001'), customers(INNOCENTS)];
-    const fragile = await startFragileWorker();
-    town.gemini.nextAnswers(others.map(() => ({ mode: 'hang' })));
-    await Promise.all(others.map((other) => other.writes('Qual é a taxa de entrega?')));
-    await until(() => town.gemini.requests.length === INNOCENTS);
-    await eva.writes(`Esse bolo leva ${POISON}?`);
-    await fragile.isGone();
+  it(
+    'is found alone: 49 others that were beside it are answered once, and a person gets it after four deaths',
+    async () => {
+      const [eva, others] = [bakery.customer('Eva', '5511966660001'), customers(INNOCENTS)];
+      const [fragile] = workers;
+      town.gemini.nextAnswers(others.map(() => ({ mode: 'hang' })));
+      await Promise.all(others.map((other) => other.writes('Qual é a taxa de entrega?')));
+      await until(() => town.gemini.requests.length === INNOCENTS);
+      await eva.writes(`Esse bolo leva ${POISON}?`);
+      await fragile?.isGone();
 
-    await keepAlive(async () => await Promise.resolve(others.every((other) => other.received().length > 0)));
-    await keepAlive(async () => (await eva.conversation()).owner === 'human');
-    await eva.hears(1);
+      await keepAlive(async () => await Promise.resolve(others.every((other) => other.received().length > 0)));
+      await keepAlive(async () => (await eva.conversation()).owner === 'human');
+      await eva.hears(1);
 
-    for (const other of others) {
-      expect([other.name, ...other.received()]).toEqual([other.name, expect.stringContaining('R$ 8,00')]);
-    }
-    // Whether the second death is a worker's again or the quarantine's is a matter of who is taken first.
-    expect(deaths()).toHaveLength(3);
-    expect([deaths().at(0), deaths().at(-1)]).toEqual(['main.ts', 'quarantine.ts']);
-    const letters = await town.database.db.selectFrom('dead_letter').select('payload').execute();
-    expect(letters).toEqual([{ payload: { messageIds: [expect.any(String)], attempts: 1, deaths: 3 } }]);
-    expect(await bakery.deadLetters()).toEqual([
-      expect.objectContaining({ stage: 'turn', state: 'open', reason: expect.stringContaining('died') }),
-    ]);
-    expect(await eva.conversation()).toMatchObject({ owner: 'human', ownerReason: 'turn-failed' });
-    expect(await eva.settled()).toEqual(['human']);
-    expect(eva.received()).toEqual([expect.stringContaining('Já chamei uma pessoa')]);
-  }, 120_000);
+      for (const other of others) {
+        expect([other.name, ...other.received()]).toEqual([other.name, expect.stringContaining('R$ 8,00')]);
+      }
+      // Whether the second death is a worker's again or the quarantine's is a matter of who is taken first.
+      expect(deaths()).toHaveLength(4);
+      expect([deaths().at(0), deaths().at(-1)]).toEqual(['main.ts', 'quarantine.ts']);
+      const letters = await town.database.db.selectFrom('dead_letter').select('payload').execute();
+      expect(letters).toEqual([{ payload: { messageIds: [expect.any(String)], attempts: 1, deaths: 4 } }]);
+      expect(await bakery.deadLetters()).toEqual([
+        expect.objectContaining({ stage: 'turn', state: 'open', reason: expect.stringContaining('died') }),
+      ]);
+      expect(await eva.conversation()).toMatchObject({ owner: 'human', ownerReason: 'turn-failed' });
+      expect(await eva.settled()).toEqual(['human']);
+      expect(eva.received()).toEqual([expect.stringContaining('Já chamei uma pessoa')]);
+    },
+    TEST_MS_MAX,
+  );
 
-  it('is answered after all, when a worker without the fault replays it', async () => {
-    const eva = bakery.customer('Eva', '5511966660001');
-    await startFragileWorker();
-    await eva.writes(`Qual é a taxa de entrega? Leva ${POISON}?`);
-    await keepAlive(async () => (await eva.findConversation())?.owner === 'human');
-    await eva.hears(1);
-    // A sender that dies before it has written down what it said would be waited for first.
-    await eva.isQuiet();
-    await Promise.all(workers.map((worker) => worker.kill()));
+  it(
+    'is answered after all, when a worker without the fault replays it',
+    async () => {
+      const eva = bakery.customer('Eva', '5511966660001');
+      await eva.writes(`Qual é a taxa de entrega? Leva ${POISON}?`);
+      await keepAlive(async () => (await eva.findConversation())?.owner === 'human');
+      await eva.hears(1);
+      // A sender that dies before it has written down what it said would be waited for first.
+      await eva.isQuiet();
+      await Promise.all(workers.map((worker) => worker.kill()));
 
-    await town.startWorkerProcess();
-    const [letter] = await bakery.deadLetters();
-    const replayed = await bakery.api('POST', `/dead-letters/${letter?.id ?? ''}/replay`);
-    await eva.hears(2);
-    await eva.isQuiet();
+      await town.startWorkerProcess();
+      const [letter] = await bakery.deadLetters();
+      const replayed = await bakery.api('POST', `/dead-letters/${letter?.id ?? ''}/replay`);
+      await eva.hears(2);
+      await eva.isQuiet();
 
-    expect(replayed.status).toBe(200);
-    expect(eva.received()[1]).toContain('R$ 8,00');
-    expect(eva.received()).toHaveLength(2);
-    expect(await eva.settled()).toEqual(['reply']);
-    expect(await eva.conversation()).toMatchObject({ owner: 'bot' });
-  }, 120_000);
+      expect(replayed.status).toBe(200);
+      expect(eva.received()[1]).toContain('R$ 8,00');
+      expect(eva.received()).toHaveLength(2);
+      expect(await eva.settled()).toEqual(['reply']);
+      expect(await eva.conversation()).toMatchObject({ owner: 'bot' });
+    },
+    TEST_MS_MAX,
+  );
 });

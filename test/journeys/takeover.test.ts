@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { sql } from 'kysely';
 import { BAKERY_ARTICLES } from '../support/articles.ts';
 import { Town } from '../support/town.ts';
 import type { Customer, TownTenant } from '../support/town-people.ts';
@@ -38,6 +39,29 @@ describe('Bruno, who takes a conversation over while the bot is thinking', () =>
     expect(ana.received()).toEqual([]);
     expect((await ana.messages()).map((message) => message.author)).toEqual(['customer', 'customer']);
     expect(await ana.settled()).toEqual(['human', 'human']);
+  });
+
+  it('goes home without giving it back, and the bot answers once nobody has said anything for as long as the tenant wants', async () => {
+    await bakery.api('PATCH', '/settings', { body: { takeoverIdleMinutes: 30 } });
+    await ana.writes('Qual é a taxa de entrega?');
+    await ana.hears(1);
+    await ana.isQuiet();
+    await brunoTakesOver();
+    await ana.writes('Tem alguém aí?');
+    await ana.isQuiet();
+    const { lapses } = await town.database.db
+      .updateTable('conversation')
+      .set({ owner_lapses_at: sql<Date>`owner_lapses_at - interval '31 minutes'` })
+      .returning(sql<number>`extract(epoch from owner_lapses_at - now())::float8`.as('lapses'))
+      .executeTakeFirstOrThrow();
+
+    await ana.writes('Aceitam cheque?');
+    const [, second] = await ana.hears(2);
+    await ana.isQuiet();
+
+    expect(lapses).toBeLessThan(0);
+    expect(second).toContain('Não aceitamos cheque');
+    expect(await ana.conversation()).toMatchObject({ owner: 'bot', handoff: null });
   });
 
   it('gives it back, and the bot answers what comes then', async () => {

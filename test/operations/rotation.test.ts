@@ -292,6 +292,7 @@ describe('runbooks/secret-rotation.md', () => {
     const environment = {
       PATH: `${path.dirname(process.execPath)}:${process.env.PATH ?? ''}`,
       HOME: process.env.HOME ?? '',
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? '',
       SERVICE_URL: town.url,
       ADMIN_API_KEY: town.environment.ADMIN_API_KEY ?? '',
       DATABASE_URL: town.database.url,

@@ -96,6 +96,7 @@ describe('every command of the runbooks', () => {
     environment = {
       PATH: `${path.dirname(process.execPath)}:${process.env.PATH ?? ''}`,
       HOME: process.env.HOME ?? '',
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? '',
       SERVICE_URL: town.url,
       WORKER_URL: town.url,
       DATABASE_URL: town.environment.DATABASE_URL ?? '',

@@ -24,6 +24,8 @@ let service: NodeProcess | undefined;
 beforeEach(async () => {
   town = await Town.start({
     environment: {
+      // Half of ten people: neither of two workers can answer them alone.
+      WORKER_CONCURRENCY: '5',
       MODEL_TIMEOUT_MS: '20000',
       TURN_DEADLINE_MS: '30000',
       COALESCE_MIN_MS: '300',

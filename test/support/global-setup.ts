@@ -31,6 +31,8 @@ export default async function setup(): Promise<void> {
   const url = given ?? servers.postgres?.url ?? '';
   await migrate(url);
   process.env.PLANTAO_TEST_DATABASE_URL = url;
+  // The tests start the product's processes some hundred times, and each would compile the same modules.
+  process.env.NODE_COMPILE_CACHE = path.join(directory, 'compile-cache');
   process.env.PLANTAO_TEST_REDIS_URL = servers.redis.url;
   process.env.PLANTAO_TEST_REDIS_IS_REAL = String(servers.redis.isReal);
 }

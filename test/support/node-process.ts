@@ -39,7 +39,14 @@ export class NodeProcess {
     const flags = ['--disable-warning=ExperimentalWarning'];
     if (program.preload !== undefined) flags.push('--import', new URL(program.preload, ROOT).href);
     const child = spawn(process.execPath, [...flags, fileURLToPath(new URL(program.file, ROOT))], {
-      env: { PATH: process.env.PATH, PORT: '0', HOST: '127.0.0.1', ...program.environment, LOG_LEVEL: 'info' },
+      env: {
+        PATH: process.env.PATH,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+        PORT: '0',
+        HOST: '127.0.0.1',
+        ...program.environment,
+        LOG_LEVEL: 'info',
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const started = new NodeProcess(child);

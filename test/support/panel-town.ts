@@ -13,6 +13,7 @@ import { ChannelStore } from '../../src/tenants/channel-store.ts';
 import { TenantStore } from '../../src/tenants/tenant-store.ts';
 import { FAILURES } from '../../src/vocabulary/failures.ts';
 import type { DeadLetterId, TenantId } from '../../src/vocabulary/ids.ts';
+import type { Notifier } from '../../src/vocabulary/notification.ts';
 import type { Schema, Tx } from '../../src/vocabulary/schema.ts';
 import type { PanelNeeds } from '../../src/panel/needs.ts';
 import { allRoutes, panelRoutes } from '../../src/panel/panel-routes.ts';
@@ -32,6 +33,9 @@ export class PanelTown {
   readonly channels: ChannelStore;
   /** What the log says, line by line. */
   readonly logged: string[] = [];
+  /** Tells nobody, until a test brings one that does. */
+  notifier: Notifier = { tell: () => Promise.resolve() };
+  notifierTests: PanelNeeds['notifierTests'] = { take: () => Promise.resolve(undefined) };
   readonly #needs: PanelNeeds;
   #wrongKeys = 0;
 
@@ -177,9 +181,16 @@ export class PanelTown {
       tenants: this.tenants,
       channels: this.channels,
       adminApiKey: Secret.of(this.adminKey),
+      notifier: { tell: (address, notice, signal) => this.notifier.tell(address, notice, signal) },
+      notifierTests: { take: (key) => this.notifierTests.take(key) },
       publicUrl: () => PUBLIC_URL,
       limiter: { take: () => Promise.resolve((this.#wrongKeys += 1) > WRONG_KEYS_MAX ? 30_000 : undefined) },
       bell: { ringTurn: ring('conversation'), ringDelivery: ring('delivery'), ringDocument: ring('document') },
+      assistant: {
+        limiter: { take: () => Promise.resolve(undefined) },
+        rehearse: () => Promise.reject(new Error('Nobody drafts in this town')),
+        suggest: () => Promise.reject(new Error('Nobody drafts in this town')),
+      },
       deadLetters: { replay: settle('replayed'), discard: settle('discarded') },
       deepHealth: {
         report: () => Promise.resolve({ status: 'ok', checkedAt: new Date(), checks: [] }),

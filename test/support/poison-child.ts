@@ -8,8 +8,17 @@ if (behaviour === 'does-not-start') process.exit(1);
 
 process.on('disconnect', () => process.exit(0));
 process.on('SIGTERM', () => process.exit(0));
-process.on('message', (order: { take: string }) => {
+const inHand: string[] = [];
+const answer = (taken: string, outcome: string): void => {
+  process.send?.({ taken, outcome });
+};
+process.on('message', (order: { take: string; company: 'few' | 'nobody' }) => {
   if (behaviour === 'dies') process.kill(process.pid, 'SIGKILL');
-  if (behaviour === 'answers') process.send?.({ taken: order.take, outcome: 'replied' });
+  if (behaviour === 'answers') answer(order.take, 'replied');
+  if (behaviour === 'wants-alone') answer(order.take, order.company === 'few' ? 'suspect' : 'replied');
+  if (behaviour === 'answers-eight') {
+    inHand.push(order.take);
+    if (inHand.length === 8) for (const taken of inHand.splice(0)) answer(taken, 'replied');
+  }
 });
 process.send?.({ isReady: true });

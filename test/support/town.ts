@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import type { Worker } from 'bullmq';
+import { sql } from 'kysely';
 import { z } from 'zod';
 import { composeService } from '../../src/compose-service.ts';
 import { composeWork } from '../../src/compose-work.ts';
@@ -30,6 +31,8 @@ export interface TownOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Gets every line of the log of service and workers, instead of standard output. */
   readonly onLog?: (line: string) => void;
+  /** True: customers have never heard of the bot, so that its first words say who it is. Elsewhere they would be in every test. */
+  readonly strangers?: boolean;
   /** False starts no worker: for tests that look at what intake leaves behind. */
   readonly worker?: boolean;
 }
@@ -41,9 +44,13 @@ export interface TenantOptions {
   readonly profile?: GatewayProfile;
   readonly echoes?: boolean;
   readonly onUnknown?: 'hand-over' | 'resend';
+  /** Where tickets go when a person is called. */
+  readonly handoff?: Readonly<Record<string, unknown>>;
   /** Whether the channel has a user of the gateway: for what goes into a ticket, and for reading back. */
   readonly login?: boolean;
   readonly articles?: readonly { title: string; text: string }[];
+  /** `model` lets a model write packets. Most tests count what the model is asked, or have it scripted. */
+  readonly packetWriter?: 'model' | 'rule';
   readonly auth?: { kind: 'hmac' | 'bearer' | 'url-secret'; header?: string };
 }
 
@@ -95,6 +102,7 @@ export class Town implements TownStreets {
 
   static async start(options: TownOptions = {}): Promise<Town> {
     const database = await createTestDatabase();
+    if (options.strangers !== true) await knowTheBot(database);
     const gateway = await WhaticketStandIn.start();
     const gemini = await GeminiStandIn.start();
     const environment = townEnvironment({ database, gemini, given: options.environment });
@@ -180,6 +188,9 @@ export class Town implements TownStreets {
     this.#tenants += 1;
     const { slug = `padaria-${this.#tenants}`, name = 'Padaria da Vila', profile = 'launcherbr' } = options;
     const { id } = await this.#make('/api/v1/tenants', { slug, name });
+    await this.api('PATCH', `/api/v1/tenants/${id}/settings`, {
+      body: { packetWriter: options.packetWriter ?? 'rule' },
+    });
     const auth = options.auth ?? { kind: 'hmac' };
     const header = auth.header === undefined ? {} : { header: auth.header };
     const [secret, token] = [randomBytes(24).toString('hex'), randomBytes(16).toString('hex')];
@@ -189,6 +200,7 @@ export class Town implements TownStreets {
       gateway: { profile, baseUrl: this.gateway.url, token, ...(options.login === true ? this.gateway.login : {}) },
       webhook: { auth: auth.kind, ...header, secrets: [secret] },
       onUnknown: options.onUnknown ?? 'hand-over',
+      ...(options.handoff === undefined ? {} : { handoff: options.handoff }),
     });
     const connection = this.gateway.addConnection({
       name: slug,
@@ -211,6 +223,11 @@ export class Town implements TownStreets {
     if (answer.status !== 201) throw new Error(`POST ${path} was answered ${JSON.stringify(answer)}`);
     return Made.parse(answer.body);
   }
+}
+
+/** Whoever writes here for the first time has been told before that an assistant answers. */
+async function knowTheBot({ db }: TestDatabase): Promise<void> {
+  await sql`alter table conversation alter column introduced_at set default now()`.execute(db);
 }
 
 interface Surroundings {

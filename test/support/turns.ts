@@ -24,6 +24,7 @@ export function turnOver(messages: readonly UnansweredMessage[], more: Partial<T
     tenantId: newId(TenantId),
     channelId: newId(ChannelId),
     contactId: newId(ContactId),
+    contactTags: [],
     owner: 'bot',
     ownerLapsesAt: undefined,
     epoch: 0,
@@ -35,8 +36,9 @@ export function turnOver(messages: readonly UnansweredMessage[], more: Partial<T
     knownUpTo: '0',
     lastSaidAt: undefined,
     episodeStartedAt: NOON,
+    courtesy: { isOptedOut: false, introducedAt: NOON, awaySaidAt: undefined, surveyId: undefined },
     now: NOON,
-    counts: { answeredLastMinute: 0, answeredLastDay: 0, turnsLastTenMinutes: 0 },
+    counts: { answeredLastMinute: 0, answeredLastDay: 0, turnsLastTenMinutes: 0, spentLastDay: 0 },
     ...more,
   };
 }

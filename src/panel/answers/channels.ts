@@ -81,6 +81,9 @@ function openColumns(tx: Tx) {
       'on_unknown',
       'handoff_queue_id',
       'handoff_user_id',
+      'handoff_queues',
+      'bot_queue_id',
+      'handoff_not_people',
       'created_at',
       'updated_at',
     ])
@@ -109,7 +112,13 @@ function answerFromRow(row: OpenChannelRow, publicUrl: string): Channel {
     },
     webhook: { auth: row.webhook_auth, header: row.webhook_header },
     onUnknown: row.on_unknown,
-    handoff: { queueId: row.handoff_queue_id, userId: row.handoff_user_id },
+    handoff: {
+      queueId: row.handoff_queue_id,
+      userId: row.handoff_user_id,
+      queues: row.handoff_queues,
+      botQueueId: row.bot_queue_id,
+      notPeople: row.handoff_not_people,
+    },
     createdAt: row.created_at.toISOString(),
     updatedAt: row.updated_at.toISOString(),
   });
@@ -144,10 +153,27 @@ async function rotate(tx: Tx, channel: RotatedChannel, change: NewCredentials): 
       ...(change.webhook === undefined
         ? {}
         : { sealed_webhook_secrets: sealed('sealed_webhook_secrets', change.webhook.secrets) }),
+      ...(change.handoff === undefined ? {} : destinationColumns(change.handoff)),
       updated_at: new Date(),
     })
     .where('id', '=', channel.id)
     .execute();
+}
+
+function destinationColumns({
+  queueId,
+  userId,
+  queues,
+  botQueueId,
+  notPeople,
+}: NonNullable<NewCredentials['handoff']>) {
+  return {
+    handoff_queue_id: queueId ?? null,
+    handoff_user_id: userId ?? null,
+    handoff_queues: JSON.stringify(queues ?? {}),
+    bot_queue_id: botQueueId ?? null,
+    handoff_not_people: [...(notPeople ?? [])],
+  };
 }
 
 /** A token that is replaced is kept for as long as the gateway may still want it: until the next change. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { unseal } from '../../platform/crypto.ts';
 import type { Logger } from '../../platform/logger.ts';
+import { openClocks } from '../../handoff/sla-store.ts';
 import type { TenantKeys } from '../../tenants/tenants.ts';
 import { Failure } from '../../vocabulary/failures.ts';
 import type { ConversationId, TenantId } from '../../vocabulary/ids.ts';
@@ -11,17 +12,25 @@ import type { PanelNeeds } from '../needs.ts';
 import { exactTime, olderThan, pageOf, rowsFor, spokenAfter } from '../pages.ts';
 import { tenantRoute } from '../route.ts';
 import type { Route } from '../route.ts';
+import { shownClock } from '../shown-clock.ts';
 
 /** What people read about conversations. */
 export function conversationRoutes(needs: PanelNeeds): readonly Route[] {
   return [
     tenantRoute(listConversations, async ({ tenantId, query, inTenant }) => {
       const keys = await needs.tenants.keysOf(tenantId);
-      const rows = await inTenant((tx) => conversationRows(tx, tenantId, query));
+      const { rows, clocks } = await inTenant(async (tx) => {
+        const rows = await conversationRows(tx, tenantId, query);
+        const ids = rows.map(({ id }) => id);
+        return { rows, clocks: Map.groupBy(await openClocks(tx, ids), (clock) => clock.conversationId) };
+      });
       return pageOf(rows, {
         limit: query.limit,
         placeOf: ({ at, id }) => ({ at, id }),
-        itemOf: (row) => conversationFromRow(row, contactName(needs.log, keys, { ...row, tenantId })),
+        itemOf: (row) => ({
+          ...conversationFromRow(row, contactName(needs.log, keys, { ...row, tenantId })),
+          sla: (clocks.get(row.id) ?? []).map(shownClock),
+        }),
       });
     }),
     tenantRoute(listMessages, async ({ tenantId, params, query, inTenant }) => {
@@ -75,6 +84,7 @@ function conversationRows(tx: Tx, tenantId: TenantId, { cursor, limit, state }: 
     .leftJoin('handoff', (on) =>
       on.onRef('handoff.conversation_id', '=', 'conversation.id').on('handoff.state', 'in', ['waiting', 'taken']),
     )
+    .leftJoin('handoff_transfer', 'handoff_transfer.handoff_id', 'handoff.id')
     .select((is) => [
       'conversation.id',
       'conversation.channel_id',
@@ -85,7 +95,11 @@ function conversationRows(tx: Tx, tenantId: TenantId, { cursor, limit, state }: 
       'conversation.epoch',
       'conversation.created_at',
       'contact.sealed_name',
+      'contact.tags',
       'handoff.state as handoff',
+      'handoff_transfer.state as transfer',
+      'handoff_transfer.reason as transfer_reason',
+      'handoff_transfer.attempts as transfer_attempts',
       exactTime('conversation.created_at').as('at'),
       sql<Date | null>`least(${is
         .selectFrom('message')
@@ -114,16 +128,22 @@ function conversationRows(tx: Tx, tenantId: TenantId, { cursor, limit, state }: 
   return base.where('conversation.owner', '=', state).execute();
 }
 
-function conversationFromRow(row: ConversationRow, name: string | null): Conversation {
-  return Conversation.parse({
+function conversationFromRow(row: ConversationRow, name: string | null): Omit<Conversation, 'sla'> {
+  return Conversation.omit({ sla: true }).parse({
     id: row.id,
     channelId: row.channel_id,
+    contactId: row.contact_id,
     contactName: name,
+    contactTags: row.tags,
     owner: row.owner,
     ownerReason: row.owner_reason,
     ownerSince: row.owner_since.toISOString(),
     epoch: row.epoch,
     handoff: row.handoff,
+    transfer:
+      row.transfer === null
+        ? null
+        : { state: row.transfer, reason: row.transfer_reason, attempts: row.transfer_attempts },
     waitingSince: row.waiting_since?.toISOString() ?? null,
     lastMessageAt: row.last_message_at?.toISOString() ?? null,
     createdAt: row.created_at.toISOString(),

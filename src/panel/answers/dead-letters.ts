@@ -82,6 +82,10 @@ function ringFor(bell: PanelNeeds['bell'], { stage, conversationId, subjectId }:
       return;
     case 'knowledge':
       bell.ringDocument(DocumentId.parse(subjectId));
+      return;
+    case 'handoff':
+    case 'notification':
+    // Nobody rings for a transfer or a notification: the workers look all the time.
   }
 }
 

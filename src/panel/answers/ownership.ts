@@ -1,6 +1,7 @@
 import { changeOwner, findMessageBeingSent } from '../../conversation/ownership-store.ts';
 import type { OwnerChanged } from '../../conversation/ownership-store.ts';
-import { monotonicMs, pause } from '../../platform/time.ts';
+import { lapseAfter } from '../../conversation/ownership.ts';
+import { monotonicMs, pause, systemClock } from '../../platform/time.ts';
 import { MessageId } from '../../vocabulary/ids.ts';
 import type { Tx } from '../../vocabulary/schema.ts';
 import { closeConversation, returnToBot, takeOver } from '../contract/conversations.ts';
@@ -11,9 +12,11 @@ import type { Route } from '../route.ts';
 /** How people change who answers. */
 export function ownershipRoutes(needs: PanelNeeds): readonly Route[] {
   return [
-    tenantRoute(takeOver, async ({ params: { conversationId }, body, inTenant }) => {
+    tenantRoute(takeOver, async ({ params: { conversationId }, body, tenantId, inTenant }) => {
+      const { takeoverIdleMinutes } = (await needs.tenants.get(tenantId)).settings;
+      const lapsesAt = lapseAfter(takeoverIdleMinutes, systemClock.now());
       const changed = await inTenant((tx) =>
-        changeOwner(tx, { conversationId, to: 'human', reason: 'taken-over', ...body }),
+        changeOwner(tx, { conversationId, to: 'human', reason: 'taken-over', lapsesAt, ...body }),
       );
       const sending = await awaitSilence(inTenant, { conversationId, patienceMs: SENDING_PATIENCE_MS });
       return { ...answerOf(changed), stillSending: sending };

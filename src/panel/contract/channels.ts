@@ -25,7 +25,13 @@ export const Channel = z.object({
   }),
   webhook: z.object({ auth: z.enum(WEBHOOK_KINDS), header: z.string().nullable() }),
   onUnknown: z.enum(UNKNOWN_POLICIES),
-  handoff: z.object({ queueId: z.int().nullable(), userId: z.int().nullable() }),
+  handoff: z.object({
+    queueId: z.int().nullable(),
+    userId: z.int().nullable(),
+    queues: z.record(z.string(), z.int()),
+    botQueueId: z.int().nullable(),
+    notPeople: z.array(z.int()),
+  }),
   createdAt: instant,
   updatedAt: instant,
 });
@@ -60,6 +66,36 @@ const WebhookSecrets = z
   .max(10)
   .describe('All that are valid now. For a rotation: the new and the old one, then the new one alone.');
 
+const QUEUES_MAX = 50;
+const NOT_PEOPLE_MAX = 50;
+
+const Destinations = z
+  .strictObject({
+    queueId: z.int32().positive().optional().describe('The queue into which a ticket goes when a person is called.'),
+    userId: z.int32().positive().optional().describe('The user who gets it instead of whoever is in the queue.'),
+    queues: z
+      .record(
+        z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower case letters, digits and hyphens'),
+        z.int32().positive(),
+      )
+      .refine((queues) => Object.keys(queues).length <= QUEUES_MAX, `must have at most ${QUEUES_MAX} names`)
+      .optional()
+      .describe("Queues by the logical names that the tenant's rules use."),
+    botQueueId: z
+      .int32()
+      .positive()
+      .optional()
+      .describe('The queue in which the bot works. A ticket that a person moves there is given back to it.'),
+    notPeople: z
+      .array(z.int32().positive())
+      .max(NOT_PEOPLE_MAX)
+      .optional()
+      .describe('Users of the gateway who are programs. A ticket that is theirs says nothing about who answers.'),
+  })
+  .describe(
+    "Ids are the gateway's own. The gateway is asked as the user of `email` and `password`; hosted forks need none.",
+  );
+
 const NewChannel = z.strictObject({
   name: text(200),
   kind: z.literal('whaticket'),
@@ -90,9 +126,7 @@ const NewChannel = z.strictObject({
       error: 'has no meaning with url-secret',
     }),
   onUnknown: z.enum(UNKNOWN_POLICIES).optional(),
-  handoff: z
-    .strictObject({ queueId: z.int32().positive().optional(), userId: z.int32().positive().optional() })
-    .optional(),
+  handoff: Destinations.optional(),
 });
 
 const NewCredentials = z.strictObject({
@@ -100,6 +134,7 @@ const NewCredentials = z.strictObject({
     .strictObject({ token: Credential.optional(), email: text(320).optional(), password: Credential.optional() })
     .optional(),
   webhook: z.strictObject({ secrets: WebhookSecrets }).optional(),
+  handoff: Destinations.optional().describe('Replaces all of it.'),
 });
 export type NewCredentials = z.output<typeof NewCredentials>;
 
@@ -150,7 +185,7 @@ export const rotateCredentials = operation({
   id: 'rotateCredentials',
   method: 'patch',
   path: '/api/v1/tenants/{tenantId}/channels/{channelId}',
-  summary: 'Replace credentials of a channel; what is not named stays.',
+  summary: 'Replace credentials of a channel, or where its tickets go; what is not named stays.',
   description:
     'Every process follows within five seconds. Send the old webhook secret along until the gateway has the new one. A new token may be sent before the gateway has it: the one before is tried when it is refused.',
   access: TENANT_ADMIN,

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { OWNERS } from '../../conversation/ownership.ts';
-import { ChannelId, ConversationId, MessageId, TurnId } from '../../vocabulary/ids.ts';
+import { TRANSFER_STATES } from '../../handoff/transfer.ts';
+import { ChannelId, ContactId, ConversationId, MessageId, TurnId } from '../../vocabulary/ids.ts';
 import { MESSAGE_KINDS } from '../../vocabulary/message.ts';
+import { SLA_KINDS, SLA_STATES } from '../../vocabulary/sla.ts';
 import { instant, NO_BODY, NOTHING, page, PageQuery, TenantParams } from './fields.ts';
 import { operation, TENANT_AGENT, TENANT_VIEWER } from './operation.ts';
 
@@ -10,12 +12,25 @@ const ConversationParams = TenantParams.extend({ conversationId: ConversationId 
 export const Conversation = z.object({
   id: ConversationId,
   channelId: ChannelId,
+  contactId: ContactId,
   contactName: z.string().nullable(),
+  contactTags: z.array(z.string()),
   owner: z.enum(OWNERS),
   ownerReason: z.string().nullable(),
   ownerSince: instant,
   epoch: z.int().describe('Grows with every change of owner; send it as `expectedEpoch`.'),
   handoff: z.enum(['waiting', 'taken']).nullable().describe('Whether a person is called, or is there.'),
+  transfer: z
+    .object({
+      state: z.enum(TRANSFER_STATES),
+      reason: z.string().nullable().describe('Why it is not there, e.g. `unknown-queue`, `no-login`, `not-moved`.'),
+      attempts: z.int(),
+    })
+    .nullable()
+    .describe("Of an open handoff: how far its ticket is on the way to people in the gateway's own panel."),
+  sla: z
+    .array(z.object({ kind: z.enum(SLA_KINDS), dueAt: instant.nullable(), state: z.enum(SLA_STATES) }))
+    .describe('The clocks that run for the customer, the most urgent first; due at null: not in sight.'),
   waitingSince: instant.nullable().describe('Since when the customer waits for an answer or for a person.'),
   lastMessageAt: instant.nullable(),
   createdAt: instant,

@@ -4,7 +4,7 @@ import { instant, NO_BODY, NOTHING, page, PageQuery, TenantParams, text } from '
 import { operation, TENANT_ADMIN, TENANT_AGENT, TENANT_VIEWER } from './operation.ts';
 
 const DeadLetterParams = TenantParams.extend({ deadLetterId: DeadLetterId });
-const Stage = z.enum(['intake', 'turn', 'delivery', 'knowledge']);
+const Stage = z.enum(['intake', 'turn', 'delivery', 'knowledge', 'notification', 'handoff']);
 const State = z.enum(['open', 'replayed', 'discarded', 'resolved']);
 const Filter = { stage: Stage.optional(), reason: text(200).optional() };
 
@@ -17,7 +17,9 @@ export interface DeadLetterFilter {
 export const DeadLetter = z.object({
   id: DeadLetterId,
   stage: Stage.describe('Where the work gave up.'),
-  subjectId: z.uuid().describe('The event, conversation, outgoing message or document that it was about.'),
+  subjectId: z
+    .uuid()
+    .describe('The event, conversation, outgoing message, document or notification that it was about.'),
   conversationId: ConversationId.nullable(),
   reason: z.string(),
   state: State,

@@ -10,8 +10,10 @@ import { Failure } from '../../vocabulary/failures.ts';
 export interface GatewayCall {
   readonly baseUrl: string;
   readonly path: string;
-  /** What is posted. Without it the call is a GET. */
-  readonly body?: Readonly<Record<string, string | number>>;
+  /** What is sent. Without it the call is a GET. */
+  readonly body?: Readonly<Record<string, string | number | null>>;
+  /** How it is sent; POST unless told. */
+  readonly method?: 'PUT';
   readonly bearer?: string;
   /** For an answer that may be larger than the client's own limit. */
   readonly answerBytesMax?: number;
@@ -50,7 +52,7 @@ export async function callGateway(
   try {
     const response: AxiosResponse<unknown> = await client.request({
       url: `${call.baseUrl.replace(/\/$/, '')}${call.path}`,
-      method: call.body === undefined ? 'GET' : 'POST',
+      method: call.body === undefined ? 'GET' : (call.method ?? 'POST'),
       headers: call.bearer === undefined ? {} : { Authorization: `Bearer ${call.bearer}` },
       signal: deadline,
       transport: line,

@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import type { ReceivedEvent } from '../../vocabulary/message.ts';
+import type { Address, ReceivedEvent, TicketChange } from '../../vocabulary/message.ts';
 import { isReaction, kindOf } from './media-kind.ts';
 import { saidEvent } from './said.ts';
 import type { EventFrame } from './said.ts';
+import { closedTicket, ticketIn } from './ticket-state.ts';
 import {
   firstText,
   lidName,
@@ -89,9 +90,18 @@ export function readHostedEnvelope(body: JsonObject): ReceivedEvent {
     occurredAt,
     isSelfDating: [message.id, occurredAt, ticket.updatedat, envelope.updatedat].some((mark) => mark !== undefined),
   };
-  if (envelope.action === 'tag-sync' || TICKET_ACTION.test(envelope.acao ?? '')) return { ...frame, type: 'ticket' };
-
+  if (envelope.action === 'tag-sync') return { ...frame, type: 'ticket' };
+  const row = envelope.ticketdata ?? envelope.chamado;
   const people = peopleIn(envelope, ticket);
+  if (TICKET_ACTION.test(envelope.acao ?? '')) {
+    const id = envelope.chamadoid ?? ticket.id;
+    return {
+      ...frame,
+      type: 'ticket',
+      change: changeOf(envelope.acao ?? '', { id, row, addresses: people.addresses }),
+    };
+  }
+
   if (people.isGroup) return { ...frame, type: 'group' };
   if (isReaction(message.mediaType)) return { ...frame, type: 'reaction' };
 
@@ -102,11 +112,28 @@ export function readHostedEnvelope(body: JsonObject): ReceivedEvent {
     addresses: people.addresses.length > 0 ? people.addresses : ticketAddresses(ticketId),
     contactName: isFromUs ? people.contactName : firstText(envelope.name, people.contactName),
     ticketId,
+    ticket: ticketIn(row),
     kind: kindOf(message.mediaType, message.text),
     text: message.text,
     quotedText: undefined,
     isFromUs,
   });
+}
+
+const CLOSING = /^(?:end|close|closed|fechado|ticket[\s:._-]*(?:closed|fechado))$/i;
+
+interface ChangedTicket {
+  readonly id: string | undefined;
+  readonly row: JsonObject | undefined;
+  readonly addresses: readonly Address[];
+}
+
+/** What an action did to a ticket; undefined where that is not told. */
+export function changeOf(action: string, { id, row, addresses }: ChangedTicket): TicketChange | undefined {
+  const shown = row ?? {};
+  const ticket =
+    CLOSING.test(action) && id !== undefined ? closedTicket(id, shown) : ticketIn({ ...shown, id: id ?? shown.id });
+  return ticket && { ticket, addresses };
 }
 
 /** Where the gateway names no person, the ticket is the only way back. */

@@ -58,9 +58,10 @@ export function ticketOf(recipient: Recipient): string | undefined {
   return recipient.addresses.find((address) => address.kind === 'ticket')?.value ?? recipient.ticketId;
 }
 
-type Look = (path: string) => Promise<GatewayAnswer>;
+/** Reads one page of a gateway's API as its user. It throws a `Failure` for every answer that is not a yes. */
+export type Look = (path: string) => Promise<GatewayAnswer>;
 
-function lookAs(
+export function lookAs(
   { client, sessions, signal }: { client: AxiosInstance; sessions: UserSessions; signal: AbortSignal },
   connection: GatewayConnection & { readonly login: Login },
 ): Look {
@@ -84,7 +85,7 @@ function lookAs(
  *
  * Source: canove/whaticket-community and launcherbr/whaticketsaas, backend/src/services/TicketServices/ListTicketsService.ts.
  */
-async function findTicket(
+export async function findTicket(
   look: Look,
   { connectionId }: GatewayConnection,
   { addresses }: Recipient,
@@ -115,7 +116,7 @@ function saidByUs(message: JsonObject, answeredAt: Date): readonly SaidByUs[] {
   return [{ providerMessageId: id, text, saidMsAgo: answeredAt.getTime() - saidAt.getTime() }];
 }
 
-function listIn(body: unknown, name: string): readonly JsonObject[] {
+export function listIn(body: unknown, name: string): readonly JsonObject[] {
   const list: unknown = objectIn(body)?.[name];
   return Array.isArray(list) ? list.map(objectIn).filter((item) => item !== undefined) : [];
 }

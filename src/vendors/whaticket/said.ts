@@ -1,5 +1,6 @@
 import type { Address, MessageKind, ReceivedEvent } from '../../vocabulary/message.ts';
 import { storableText } from '../../vocabulary/message.ts';
+import type { TicketState } from '../../vocabulary/ticket.ts';
 import { firstText } from './wire-values.ts';
 
 /** What every event says about itself. */
@@ -14,6 +15,7 @@ export interface Said extends EventFrame {
   readonly addresses: readonly Address[];
   readonly contactName: string | undefined;
   readonly ticketId: string | undefined;
+  readonly ticket?: TicketState | undefined;
   readonly kind: MessageKind;
   readonly text: string | undefined;
   readonly quotedText: string | undefined;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Address, ReceivedEvent } from '../../vocabulary/message.ts';
 import { deliveryState, isBaileysMessage, readBaileysMessage } from './baileys-message.ts';
-import { ticketAddresses } from './hosted-envelope.ts';
+import { changeOf, ticketAddresses } from './hosted-envelope.ts';
 import { isReaction, kindOf } from './media-kind.ts';
 import { saidEvent, storable, unknownEvent } from './said.ts';
 import type { EventFrame } from './said.ts';
@@ -78,7 +78,12 @@ export function readSignedEnvelope(body: JsonObject): ReceivedEvent {
     const ack = message.ack ?? message.status ?? message.state ?? word;
     return { ...frame, type: 'status', state: deliveryState(ack) };
   }
-  if (/^tickets?[._-]/i.test(event)) return { ...frame, providerMessageId: undefined, type: 'ticket' };
+  if (/^tickets?[._-]/i.test(event)) {
+    const row = objectIn(payload.ticket) ?? payload;
+    const id = WireId.parse(row.id) ?? WireId.parse(payload.ticketId);
+    const { addresses } = peopleIn(Message.parse(payload), { payload, inner: row }, false);
+    return { ...frame, providerMessageId: undefined, type: 'ticket', change: changeOf(event, { id, row, addresses }) };
+  }
   return unknownEvent(`the event ${event.slice(0, 60)} is not known`, frame);
 }
 

@@ -59,7 +59,7 @@ export function createWhaticketGateway(client: AxiosInstance, log: Logger): Gate
  * knows which of the two the gateway has. A refused token is refused before the gateway does anything, so nothing is said
  * twice.
  */
-async function withEitherToken(
+export async function withEitherToken(
   { profile, token, previousToken }: GatewayConnection,
   call: (token: Secret) => Promise<GatewayAnswer>,
 ): Promise<GatewayAnswer> {
