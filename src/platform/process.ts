@@ -48,8 +48,6 @@ export async function runUntilSignal(
     fail(error);
     return new Promise<never>(() => undefined);
   });
-  // Otherwise it is written at an orderly end only, and those that are killed again and again would compile again and again.
-  flushCompileCache();
   let isEnding = false;
   const end = (signal: NodeJS.Signals): void => {
     if (isEnding) return;
@@ -66,4 +64,6 @@ export async function runUntilSignal(
   };
   process.on('SIGTERM', end);
   process.on('SIGINT', end);
+  // Otherwise it is written at an orderly end only, and those that are killed again and again would compile again and again.
+  flushCompileCache();
 }

@@ -65,16 +65,33 @@ function customers(count: number): readonly Customer[] {
   );
 }
 
+async function isAnsweredByAWorkerWithoutTheFault(eva: Customer): Promise<void> {
+  // A sender that dies before it has written down what it said would be waited for first.
+  await eva.isQuiet();
+  await Promise.all(workers.map((worker) => worker.kill()));
+  await town.startWorkerProcess();
+  const [letter] = await bakery.deadLetters();
+  const replayed = await bakery.api('POST', `/dead-letters/${letter?.id ?? ''}/replay`);
+  await eva.hears(2);
+  await eva.isQuiet();
+
+  expect(replayed.status).toBe(200);
+  expect(eva.received()[1]).toContain('R$ 8,00');
+  expect(eva.received()).toHaveLength(2);
+  expect(await eva.settled()).toEqual(['reply']);
+  expect(await eva.conversation()).toMatchObject({ owner: 'bot' });
+}
+
 describe('a message that kills every process that answers it', () => {
   it(
-    'is found alone: 49 others that were beside it are answered once, and a person gets it after four deaths',
+    'is found alone: 49 others that were beside it are answered once, a person gets it after four deaths, and a worker without the fault answers it when it is replayed',
     async () => {
       const [eva, others] = [bakery.customer('Eva', '5511966660001'), customers(INNOCENTS)];
       const [fragile] = workers;
       town.gemini.nextAnswers(others.map(() => ({ mode: 'hang' })));
       await Promise.all(others.map((other) => other.writes('Qual é a taxa de entrega?')));
       await until(() => town.gemini.requests.length === INNOCENTS);
-      await eva.writes(`Esse bolo leva ${POISON}?`);
+      await eva.writes(`Qual é a taxa de entrega? Leva ${POISON}?`);
       await fragile?.isGone();
 
       await keepAlive(async () => await Promise.resolve(others.every((other) => other.received().length > 0)));
@@ -95,32 +112,8 @@ describe('a message that kills every process that answers it', () => {
       expect(await eva.conversation()).toMatchObject({ owner: 'human', ownerReason: 'turn-failed' });
       expect(await eva.settled()).toEqual(['human']);
       expect(eva.received()).toEqual([expect.stringContaining('Já chamei uma pessoa')]);
-    },
-    TEST_MS_MAX,
-  );
 
-  it(
-    'is answered after all, when a worker without the fault replays it',
-    async () => {
-      const eva = bakery.customer('Eva', '5511966660001');
-      await eva.writes(`Qual é a taxa de entrega? Leva ${POISON}?`);
-      await keepAlive(async () => (await eva.findConversation())?.owner === 'human');
-      await eva.hears(1);
-      // A sender that dies before it has written down what it said would be waited for first.
-      await eva.isQuiet();
-      await Promise.all(workers.map((worker) => worker.kill()));
-
-      await town.startWorkerProcess();
-      const [letter] = await bakery.deadLetters();
-      const replayed = await bakery.api('POST', `/dead-letters/${letter?.id ?? ''}/replay`);
-      await eva.hears(2);
-      await eva.isQuiet();
-
-      expect(replayed.status).toBe(200);
-      expect(eva.received()[1]).toContain('R$ 8,00');
-      expect(eva.received()).toHaveLength(2);
-      expect(await eva.settled()).toEqual(['reply']);
-      expect(await eva.conversation()).toMatchObject({ owner: 'bot' });
+      await isAnsweredByAWorkerWithoutTheFault(eva);
     },
     TEST_MS_MAX,
   );
