@@ -15,7 +15,7 @@ let ana: Customer;
 let worker: WorkerProcess;
 
 beforeEach(async () => {
-  town = await Town.start({ worker: false, environment: { MODEL_TIMEOUT_MS: '20000', TURN_DEADLINE_MS: '30000' } });
+  town = await Town.start({ worker: false });
   worker = await town.startWorkerProcess();
   bakery = await town.tenant({ articles: BAKERY_ARTICLES });
   ana = bakery.customer('Ana', '5511988880001');

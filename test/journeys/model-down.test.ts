@@ -56,7 +56,7 @@ describe('a model that stumbles', () => {
   });
 
   it('is asked again also when it hangs, or answers with half a sentence', async () => {
-    await open();
+    await open({ MODEL_TIMEOUT_MS: '2000' });
     town.gemini.nextAnswers([{ mode: 'hang' }, { mode: 'invalid-json' }]);
 
     await ana.writes('Qual é a taxa de entrega?');
@@ -88,7 +88,7 @@ describe('a model that is gone', () => {
   });
 
   it('leaves the customer three topics where no article clearly fits, and a person the second time', async () => {
-    await open({ TURN_DEADLINE_MS: '2600' });
+    await open({ MODEL_TIMEOUT_MS: '2000', TURN_DEADLINE_MS: '2600' });
     town.gemini.faults.set({ mode: 'down' });
 
     await ana.writes('O horário, a entrega e o pagamento mudam no Natal?');
@@ -181,7 +181,7 @@ describe('a model that asks us to wait', () => {
   });
 
   it('and whose stand-in is down as well, is replaced by the article itself', async () => {
-    const second = await openWithFallback({ TURN_DEADLINE_MS: '4000' });
+    const second = await openWithFallback({ MODEL_TIMEOUT_MS: '2000', TURN_DEADLINE_MS: '4000' });
     town.gemini.faults.set({ mode: '429', retryDelay: '37s' });
     second.faults.set({ mode: '503' });
 

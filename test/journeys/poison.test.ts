@@ -27,7 +27,7 @@ let workers: WorkerProcess[];
 beforeEach(async () => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'plantao-poison-'));
   workers = [];
-  town = await Town.start({ worker: false, environment: { MODEL_TIMEOUT_MS: '20000', TURN_DEADLINE_MS: '30000' } });
+  town = await Town.start({ worker: false });
   // Learns the articles, too: there is no poison in them.
   await startFragileWorker();
   bakery = await town.tenant({ articles: BAKERY_ARTICLES });

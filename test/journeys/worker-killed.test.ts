@@ -13,7 +13,7 @@ let bakery: TownTenant;
 let worker: WorkerProcess;
 
 beforeEach(async () => {
-  town = await Town.start({ worker: false, environment: { MODEL_TIMEOUT_MS: '20000', TURN_DEADLINE_MS: '30000' } });
+  town = await Town.start({ worker: false });
   worker = await town.startWorkerProcess();
   bakery = await town.tenant({ articles: BAKERY_ARTICLES });
 });

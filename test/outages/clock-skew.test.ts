@@ -26,8 +26,6 @@ beforeEach(async () => {
     environment: {
       // Half of ten people: neither of two workers can answer them alone.
       WORKER_CONCURRENCY: '5',
-      MODEL_TIMEOUT_MS: '20000',
-      TURN_DEADLINE_MS: '30000',
       COALESCE_MIN_MS: '300',
       COALESCE_MAX_MS: '1000',
     },

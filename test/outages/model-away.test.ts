@@ -21,7 +21,7 @@ afterEach(async () => {
   await town.close();
 });
 
-async function open(environment: Readonly<Record<string, string>>): Promise<void> {
+async function open(environment: Readonly<Record<string, string>> = {}): Promise<void> {
   town = await Town.start({ environment });
   bakery = await town.tenant({ articles: BAKERY_ARTICLES });
 }
@@ -74,7 +74,7 @@ describe('a model of which every call takes too long', () => {
 
 describe('a model that asks everybody to wait, then stumbles, then is well', () => {
   it('is not asked before its time, hardly asked twice, and answers everybody in order', async () => {
-    await open({ TURN_DEADLINE_MS: '25000' });
+    await open();
     town.gemini.nextAnswers([{ mode: '429', retryDelay: '3s' }, { mode: '503' }, { mode: '503' }]);
     await person(0).writes('Qual é a taxa de entrega?');
     await until(() => town.gemini.requests.length === 1);
@@ -103,7 +103,7 @@ describe('a model that talks nonsense', () => {
     ['safety', 1],
     ['blocked', 1],
   ] as const)('(%s) is asked %i times at most, and nothing of it reaches the customer', async (mode, calls) => {
-    await open({ TURN_DEADLINE_MS: '8000' });
+    await open();
     town.gemini.faults.set({ mode });
 
     await person(0).writes('Qual é a taxa de entrega?');

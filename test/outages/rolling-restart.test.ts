@@ -155,7 +155,7 @@ async function post(agent: http.Agent, index: number, id: string): Promise<numbe
 }
 
 describe('a worker that is asked to end', () => {
-  beforeEach(() => open({ worker: false, environment: { MODEL_TIMEOUT_MS: '20000', TURN_DEADLINE_MS: '30000' } }));
+  beforeEach(() => open({ worker: false }));
 
   it('while the model thinks for seconds, gives the turn to another one, and the customer gets one answer', async () => {
     const leaving = await town.startWorkerProcess();

@@ -19,7 +19,7 @@ let victim: WorkerProcess;
 let next: Promise<WorkerProcess>;
 
 beforeEach(async () => {
-  town = await Town.start({ worker: false, environment: { MODEL_TIMEOUT_MS: '20000', TURN_DEADLINE_MS: '30000' } });
+  town = await Town.start({ worker: false });
   next = town.startWorkerProcess();
   victim = await town.startWorkerProcess();
   bakery = await town.tenant({ articles: BAKERY_ARTICLES, echoes: true });

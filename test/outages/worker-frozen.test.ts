@@ -11,7 +11,7 @@ let ana: Customer;
 let zombie: WorkerProcess;
 
 beforeEach(async () => {
-  town = await Town.start({ worker: false, environment: { MODEL_TIMEOUT_MS: '20000', TURN_DEADLINE_MS: '30000' } });
+  town = await Town.start({ worker: false });
   zombie = await town.startWorkerProcess();
   bakery = await town.tenant({ echoes: true });
   ana = bakery.customer('Ana', '5511988880001');

@@ -244,8 +244,9 @@ function townEnvironment({ database, gemini, given }: Surroundings) {
     ADMIN_API_KEY,
     GEMINI_API_KEY: 'a-key-of-the-stand-in',
     GEMINI_BASE_URL: gemini.url,
-    MODEL_TIMEOUT_MS: '2000',
-    TURN_DEADLINE_MS: '8000',
+    // Longer than a busy machine lets this process stand still: a call that ran out of time would be asked again, and counted.
+    MODEL_TIMEOUT_MS: '20000',
+    TURN_DEADLINE_MS: '30000',
     COALESCE_MIN_MS: '0',
     COALESCE_MAX_MS: '0',
     SEND_PACING_MS: '0',
