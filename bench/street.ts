@@ -5,7 +5,7 @@ import { freePort } from '../local/ports.ts';
 import { runMigrations } from '../local/run-migrations.ts';
 import { DEMO_ARTICLES } from '../sandbox/demo/articles.ts';
 import { DEMO_COMPANY } from '../sandbox/demo/company.ts';
-import { isReady, platformApi } from '../test/support/product-calls.ts';
+import { isReady, NO_LIMITS, platformApi } from '../test/support/product-calls.ts';
 import type { PlatformApi } from '../test/support/product-calls.ts';
 import { until } from '../test/support/until.ts';
 import type { Ground } from './ground.ts';
@@ -105,17 +105,7 @@ export class Street {
   /** The demo company without its limits on contacts: two thousand customers here write like two million. */
   async tenant(): Promise<string> {
     const { id } = WithId.parse(await this.#api('POST', '/api/v1/tenants', DEMO_COMPANY));
-    const noLimits = {
-      contactPerMinute: 0,
-      contactPerDay: 0,
-      contactMoneyPerDay: 0,
-      loopBreaker: 0,
-      loopRepeats: 0,
-      loopCadence: 0,
-      loopOwnWords: 0,
-      packetWriter: 'rule',
-    };
-    await this.#api('PATCH', `/api/v1/tenants/${id}/settings`, noLimits);
+    await this.#api('PATCH', `/api/v1/tenants/${id}/settings`, NO_LIMITS);
     return id;
   }
 

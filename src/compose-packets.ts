@@ -1,7 +1,7 @@
 import type { Base } from './composition.ts';
 import { composeDraft } from './conversation/compose-reply.ts';
 import { moodOf } from './conversation/mood.ts';
-import { improvePackets, SetAside, writePackets } from './handoff/keep-packets.ts';
+import { improvePackets, noPacketFailures, writePackets } from './handoff/keep-packets.ts';
 import type { KeepPacketsNeeds } from './handoff/keep-packets.ts';
 import { packetTextFor } from './handoff/packet-store.ts';
 import type { PacketReading } from './handoff/packet-store.ts';
@@ -45,7 +45,7 @@ export function openPackets(base: Base, models: readonly Model[]): void {
       });
       return draft?.reply;
     },
-    setAside: new SetAside(),
+    failing: noPacketFailures(),
     log,
   };
   const writing = { name: 'packets', everyMs: WRITE_EVERY_MS, run: () => writePackets(needs), log };

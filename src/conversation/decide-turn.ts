@@ -14,7 +14,7 @@ import { opensEpisode } from './conversation.ts';
 import type { Decision, Turn } from './conversation.ts';
 import { decideByCourtesy, withCourtesies } from './courtesy.ts';
 import { gateOf, hasWords, isUnreadable } from './gates.ts';
-import { findLoop } from './loop-breaker.ts';
+import { findLoop, looksForLoops } from './loop-breaker.ts';
 import type { LoopFound, SaidMessage } from './loop-breaker.ts';
 import { offlineAnswer } from './offline-answer.ts';
 import { phrasesFor } from './phrases.ts';
@@ -116,7 +116,7 @@ async function loopIn(
   { turn, tenant }: { turn: Turn; tenant: Tenant },
 ): Promise<LoopFound | undefined> {
   // Who opens an episode answers nothing of ours.
-  if (needs.saidLately === undefined || opensEpisode(turn)) return undefined;
+  if (needs.saidLately === undefined || opensEpisode(turn) || !looksForLoops(tenant.settings)) return undefined;
   return findLoop(await needs.saidLately(turn), tenant.settings);
 }
 

@@ -34,6 +34,11 @@ const ANSWERS_WITHIN_MS = 10 * 60_000;
 /** Characters of a text that are compared. A menu is told by its first lines, and the work stays bounded. */
 const COMPARED_MAX = 1_000;
 
+/** Whether any signal is on; else nothing that was said needs to be read. */
+export function looksForLoops({ loopOwnWords, loopRepeats, loopCadence }: LoopLimits): boolean {
+  return loopOwnWords > 0 || loopRepeats > 0 || loopCadence > 0;
+}
+
 /**
  * Whether a machine answers us, by what it says and when. Pure.
  *

@@ -1,3 +1,5 @@
+import { foldedWords } from '../vocabulary/folded-text.ts';
+
 /** A goodbye is short. What is longer says something else as well. */
 const THANKS_CHARACTERS_MAX = 120;
 
@@ -178,14 +180,7 @@ function isMadeOfPhrases(words: string): boolean {
   return true;
 }
 
-/** Lower case without accents, letters alone, and no letter more than twice in a row: "obrigadaaaa" is one word for all. */
+/** No vowel more than once at the end of a word: "obrigadaaaa" is one word for all. */
 function folded(text: string): string {
-  return text
-    .normalize('NFD')
-    .replace(/\p{M}/gu, '')
-    .replace(/['’]/g, '')
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}]+/gu, ' ')
-    .replace(/([aeiou])\1+(?= |$)/g, '$1')
-    .trim();
+  return foldedWords(text).replace(/([aeiou])\1+(?= |$)/g, '$1');
 }

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
+import { LRUCache } from 'lru-cache';
 import type { Logger } from '../platform/logger.ts';
-import { monotonicMs } from '../platform/time.ts';
 import type { ComposeRequest } from '../vocabulary/model.ts';
 import { packetImproved } from '../vocabulary/events.ts';
 import type { Schema } from '../vocabulary/schema.ts';
@@ -31,27 +31,15 @@ export interface KeepPacketsNeeds extends PacketReading {
   /** What a model wrote within the time it has; undefined when none answered. */
   readonly ask: (request: ComposeRequest, signal: AbortSignal) => Promise<string | undefined>;
   /** Kept from round to round. */
-  readonly setAside: SetAside;
+  readonly failing: PacketFailures;
   readonly log: Logger;
 }
 
 /** The handoffs whose packets failed a moment ago, in this process, so that they keep no younger one without a packet. */
-export class SetAside {
-  readonly #untilMs = new Map<string, number>();
+export type PacketFailures = LRUCache<string, true>;
 
-  add(handoffId: string): void {
-    this.#untilMs.delete(handoffId);
-    this.#untilMs.set(handoffId, monotonicMs() + SET_ASIDE_MS);
-    const [oldest] = this.#untilMs.keys();
-    if (this.#untilMs.size > SET_ASIDE_MAX && oldest !== undefined) this.#untilMs.delete(oldest);
-  }
-
-  /** Those that are not to be tried now. */
-  ids(): readonly string[] {
-    const now = monotonicMs();
-    for (const [id, untilMs] of this.#untilMs) if (untilMs <= now) this.#untilMs.delete(id);
-    return [...this.#untilMs.keys()];
-  }
+export function noPacketFailures(): PacketFailures {
+  return new LRUCache({ max: SET_ASIDE_MAX, ttl: SET_ASIDE_MS });
 }
 
 /**
@@ -74,7 +62,7 @@ async function writeNext(needs: KeepPacketsNeeds): Promise<'written' | 'failed' 
   let handoffId: string | undefined;
   try {
     return await needs.db.transaction().execute(async (tx) => {
-      handoffId = await claimHandoffWithoutPacket(tx, needs.setAside.ids());
+      handoffId = await claimHandoffWithoutPacket(tx, [...needs.failing.keys()]);
       if (handoffId === undefined) return 'none-left';
       const facts = await readPacketFacts(tx, needs, handoffId);
       if (facts === undefined) throw new Error('The handoff has no conversation');
@@ -85,7 +73,7 @@ async function writeNext(needs: KeepPacketsNeeds): Promise<'written' | 'failed' 
   } catch (error) {
     // Nothing was taken: it is the database, and every other one would fail as well.
     if (handoffId === undefined) throw error;
-    needs.setAside.add(handoffId);
+    needs.failing.set(handoffId, true);
     needs.log.error({ err: error, handoffId }, 'A packet could not be written; it will be tried again');
     return 'failed';
   }

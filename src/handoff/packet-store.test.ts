@@ -6,7 +6,7 @@ import { PanelTown } from '../../test/support/panel-town.ts';
 import type { TownTenant } from '../../test/support/panel-town.ts';
 import { moodOf } from '../conversation/mood.ts';
 import { createLogger } from '../platform/logger.ts';
-import { improvePackets, SetAside, writePackets } from './keep-packets.ts';
+import { improvePackets, noPacketFailures, writePackets } from './keep-packets.ts';
 import type { KeepPacketsNeeds } from './keep-packets.ts';
 import { claimHandoffWithoutPacket, claimPacketsToImprove, findPacket, packetTextFor } from './packet-store.ts';
 import type { PacketReading } from './packet-store.ts';
@@ -47,7 +47,14 @@ async function called(words: readonly string[] = ['Meu bolo não chegou'], state
 function worker(reply?: string): KeepPacketsNeeds {
   const log = createLogger({ level: 'silent', process: 'test' });
   const ask = () => Promise.resolve(reply);
-  return { ...reading, db: database.db, mayAskModel: () => Promise.resolve(true), ask, setAside: new SetAside(), log };
+  return {
+    ...reading,
+    db: database.db,
+    mayAskModel: () => Promise.resolve(true),
+    ask,
+    failing: noPacketFailures(),
+    log,
+  };
 }
 
 async function idsWithPacket(): Promise<readonly string[]> {

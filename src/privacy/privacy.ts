@@ -1,3 +1,5 @@
+import { foldedWords } from '../vocabulary/folded-text.ts';
+
 /*
  * The door of `privacy`: what a person has allowed us.
  *
@@ -114,7 +116,7 @@ const OPT_IN_WORDS = new Set([
  */
 export function wantsOptOut(text: string): boolean {
   if (text.length > WISH_CHARACTERS_MAX) return false;
-  const whole = folded(text);
+  const whole = foldedWords(text);
   if (OPT_OUT_WORDS.has(whole) || OPT_OUT_WORDS.has(whole.replace(BEFORE, '').replace(AFTER, ''))) return true;
   return sentences(text).some((sentence) => {
     const bare = sentence.replace(BEFORE_SENTENCE, '');
@@ -125,7 +127,7 @@ export function wantsOptOut(text: string): boolean {
 /** Whether somebody who had opted out wants to hear from the bot again. Pure. */
 export function wantsOptIn(text: string): boolean {
   if (text.length > WISH_CHARACTERS_MAX) return false;
-  const whole = folded(text).replace(BEFORE_SENTENCE, '').replace(AFTER, '');
+  const whole = foldedWords(text).replace(BEFORE_SENTENCE, '').replace(AFTER, '');
   return OPT_IN_WORDS.has(whole);
 }
 
@@ -150,17 +152,6 @@ const BEFORE_SENTENCE = /^(?:(?:oi|ola|bom dia|boa tarde|boa noite|por favor|pf|
 function sentences(text: string): readonly string[] {
   return text
     .split(/[.!?;,\n]+/)
-    .map(folded)
+    .map(foldedWords)
     .filter((sentence) => sentence !== '');
-}
-
-/** Lower case without accents, and what is no letter or digit is a space. */
-function folded(text: string): string {
-  return text
-    .normalize('NFD')
-    .replace(/\p{M}/gu, '')
-    .replace(/['’]/g, '')
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}]+/gu, ' ')
-    .trim();
 }

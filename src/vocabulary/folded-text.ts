@@ -6,6 +6,13 @@ export function foldedText(text: string): string {
   return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().replace(/\s+/g, ' ').trim();
 }
 
+/** A text as lists of words are compared with it: as {@link foldedText}, without marks, and what is no letter or digit is a space. */
+export function foldedWords(text: string): string {
+  return foldedText(text.replace(/['’]/g, ''))
+    .replace(/[^\p{L}\p{N}]+/gu, ' ')
+    .trim();
+}
+
 /** Whether these words, folded, stand in a folded text as whole words, one after another. */
 export function holdsWords(folded: string, words: string): boolean {
   if (words === '') return false;

@@ -3,7 +3,7 @@ import type { Pool } from 'pg';
 import { z } from 'zod';
 import { freePort } from '../../local/ports.ts';
 import { pause, systemClock } from '../../src/platform/time.ts';
-import { platformApi } from '../support/product-calls.ts';
+import { NO_LIMITS, platformApi } from '../support/product-calls.ts';
 import type { PlatformApi } from '../support/product-calls.ts';
 import type { Takeover } from './history.ts';
 import { KeptProcess } from './kept-process.ts';
@@ -32,17 +32,6 @@ const SETTINGS = {
   TURN_DEADLINE_MS: '8000',
   COALESCE_MIN_MS: '200',
   COALESCE_MAX_MS: '1500',
-};
-/** Five hundred customers here write like fifty thousand. */
-const NO_LIMITS = {
-  contactPerMinute: 0,
-  contactPerDay: 0,
-  contactMoneyPerDay: 0,
-  loopBreaker: 0,
-  loopRepeats: 0,
-  loopCadence: 0,
-  loopOwnWords: 0,
-  packetWriter: 'rule',
 };
 const TAKEOVER_ATTEMPTS_MAX = 40;
 const TAKEOVER_RETRY_MS = 250;

@@ -4,6 +4,7 @@ import { askForScores } from '../../src/handoff/csat-store.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { TenantStore } from '../../src/tenants/tenant-store.ts';
 import { Secret } from '../../src/platform/secret.ts';
+import { heldBackOnceMore, outboxState } from '../support/held-back.ts';
 import { Town } from '../support/town.ts';
 import type { Customer, TownTenant } from '../support/town-people.ts';
 import { until } from '../support/until.ts';
@@ -147,7 +148,7 @@ describe('the question how the service was', () => {
     const question = await waitingQuestion(id);
     await clinic.api('POST', `/conversations/${id}/takeover`, { body: {} });
 
-    expect(await stateOf(question)).toBe('dropped');
+    expect(await outboxState(town.database.db, question)).toBe('dropped');
   });
 
   it('calls nobody when it cannot be sent', async () => {
@@ -222,33 +223,10 @@ async function stateOfQuestion(ana: Customer): Promise<string | undefined> {
 /** The question once more, as one that the pace of the channel holds back. */
 async function waitingQuestion(conversationId: string): Promise<string> {
   const { db } = town.database;
-  const { message_id, tenant_id, channel_id, text_hash, epoch } = await db
+  const { question_id } = await db
     .selectFrom('csat_survey')
-    .innerJoin('outbox', 'outbox.message_id', 'csat_survey.question_id')
-    .select(['outbox.message_id', 'outbox.tenant_id', 'outbox.channel_id', 'outbox.text_hash', 'outbox.epoch'])
-    .where('csat_survey.conversation_id', '=', conversationId)
+    .select('question_id')
+    .where('conversation_id', '=', conversationId)
     .executeTakeFirstOrThrow();
-  const id = crypto.randomUUID();
-  const times = { due_at: new Date(Date.now() + 86_400_000), deadline_at: new Date(Date.now() + 90_000_000) };
-  await db
-    .insertInto('outbox')
-    .values({
-      id,
-      message_id,
-      tenant_id,
-      channel_id,
-      text_hash,
-      epoch,
-      conversation_id: conversationId,
-      turn_id: id,
-      part: 1,
-      ...times,
-    })
-    .execute();
-  return id;
-}
-
-async function stateOf(outboxId: string): Promise<string> {
-  const { db } = town.database;
-  return (await db.selectFrom('outbox').select('state').where('id', '=', outboxId).executeTakeFirstOrThrow()).state;
+  return await heldBackOnceMore(db, conversationId, question_id);
 }

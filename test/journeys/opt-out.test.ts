@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
+import { heldBackOnceMore, outboxState } from '../support/held-back.ts';
 import { Town } from '../support/town.ts';
 import type { Customer, TownTenant } from '../support/town-people.ts';
 import { until } from '../support/until.ts';
@@ -99,10 +100,10 @@ describe('an opt-out', () => {
     await says(ana, 'Quando sai o pão?');
     const { id } = await ana.conversation();
     // What was to be said next, on its way since before.
-    const waits = await waitingReply(id);
+    const waits = await heldBackOnceMore(town.database.db, id);
 
     await says(ana, 'stop');
-    await until(async () => (await stateOf(waits)) === 'dropped');
+    await until(async () => (await outboxState(town.database.db, waits)) === 'dropped');
 
     expect(ana.received()).toEqual(['O pão sai às 7h.', CONFIRMED]);
   });
@@ -119,39 +120,6 @@ describe('an opt-out', () => {
     expect(await consentOf(ana)).toMatchObject({ optedOut: true });
   });
 });
-
-/** A reply of ours that may not be sent before tomorrow. */
-async function waitingReply(conversationId: string): Promise<string> {
-  const { db } = town.database;
-  const { message_id, tenant_id, channel_id, text_hash, epoch } = await db
-    .selectFrom('outbox')
-    .select(['message_id', 'tenant_id', 'channel_id', 'text_hash', 'epoch'])
-    .where('conversation_id', '=', conversationId)
-    .executeTakeFirstOrThrow();
-  const id = crypto.randomUUID();
-  const times = { due_at: new Date(Date.now() + 86_400_000), deadline_at: new Date(Date.now() + 90_000_000) };
-  await db
-    .insertInto('outbox')
-    .values({
-      id,
-      message_id,
-      tenant_id,
-      channel_id,
-      text_hash,
-      epoch,
-      conversation_id: conversationId,
-      turn_id: id,
-      part: 1,
-      ...times,
-    })
-    .execute();
-  return id;
-}
-
-async function stateOf(outboxId: string): Promise<string> {
-  const { db } = town.database;
-  return (await db.selectFrom('outbox').select('state').where('id', '=', outboxId).executeTakeFirstOrThrow()).state;
-}
 
 /** The contact of this conversation writes to the tenant's second number as well. */
 async function sameContactElsewhere(conversationId: string): Promise<string> {

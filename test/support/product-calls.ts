@@ -5,6 +5,18 @@
 const API_WITHIN_MS = 15_000;
 const READY_WITHIN_MS = 1_000;
 
+/** Settings of a tenant whose few hundred customers write like many thousand, and whose model only answers customers. */
+export const NO_LIMITS = {
+  contactPerMinute: 0,
+  contactPerDay: 0,
+  contactMoneyPerDay: 0,
+  loopBreaker: 0,
+  loopRepeats: 0,
+  loopCadence: 0,
+  loopOwnWords: 0,
+  packetWriter: 'rule',
+} as const;
+
 export type PlatformApi = (method: string, path: string, body?: unknown) => Promise<unknown>;
 
 /** The API with the platform's key. A call that is answered with a problem rejects and says which. */
