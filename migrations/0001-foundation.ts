@@ -146,7 +146,7 @@ const PEOPLE = [
      foreign key (tenant_id, contact_id) references contact (tenant_id, id)
    ) with (fillfactor = 70)`,
   'create index conversation_newest on conversation (tenant_id, created_at desc, id desc)',
-  'create index conversation_of_contact on conversation (tenant_id, contact_id)',
+  'create index conversation_of_contact on conversation (contact_id, tenant_id)',
   'create index conversation_of_channel on conversation (tenant_id, channel_id)',
   `create index conversation_by_ticket on conversation (channel_id, gateway_ticket_id) where gateway_ticket_id is not null`,
   `create index conversation_with_people on conversation (channel_id) where owner = 'human'`,

@@ -1,27 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import { Town } from '../../test/support/town.ts';
 import type { Customer, TownTenant } from '../../test/support/town-people.ts';
+import { createDatabase, createPool } from '../platform/database.ts';
+import { createLogger } from '../platform/logger.ts';
+import { Secret } from '../platform/secret.ts';
 import { ConversationId } from '../vocabulary/ids.ts';
+import type { Schema } from '../vocabulary/schema.ts';
 import { ConversationStore } from './conversation-store.ts';
 import type { Turn } from './conversation.ts';
 
 let town: Town;
 let bakery: TownTenant;
-let ana: Customer;
 
 beforeAll(async () => {
   town = await Town.start({ worker: false });
   bakery = await town.tenant();
-  ana = bakery.customer('Ana', '5511988880001');
 });
 
 afterAll(() => town.close());
 
-async function turnOfAna(): Promise<Turn> {
-  await ana.writes('Qual é a taxa de entrega?');
-  const { id } = await ana.conversation();
+async function turnOf(customer: Customer): Promise<Turn> {
+  await customer.writes('Qual é a taxa de entrega?');
+  const { id } = await customer.conversation();
   const options = { holder: randomUUID(), coalesceMaxMs: 0, purpose: 'answer' } as const;
   const turn = await new ConversationStore(town.database.db).openTurn(ConversationId.parse(id), options);
   if ('none' in turn) throw new Error(`There is no turn: ${turn.none}`);
@@ -73,7 +77,7 @@ async function took(turn: Turn, past: PastTurn): Promise<void> {
 }
 
 it('counts replies and money of a contact over all channels of the tenant, for a day', async () => {
-  const turn = await turnOfAna();
+  const turn = await turnOf(bakery.customer('Ana', '5511988880001'));
   const here = turn.conversationId;
   const elsewhere = await conversationElsewhere(turn);
   await took(turn, { conversationId: here, outcome: 'replied', costUsd: 0.25, hoursAgo: 0 });
@@ -92,3 +96,44 @@ it('counts replies and money of a contact over all channels of the tenant, for a
     spentLastDay: 875_001,
   });
 });
+
+it('reads what the contact has, and not what the tenant has, also by a plan of the first minutes', async () => {
+  const log = createLogger({ level: 'silent', process: 'test' });
+  const limits = { name: 'test', connectionsMax: 1, queryTimeoutMs: 5_000, acquireTimeoutMs: 5_000 };
+  const db = createDatabase<Schema>(createPool(Secret.of(town.database.url), limits, log));
+  const turn = await turnOf(bakery.customer('Bia', '5511988880002'));
+  // So often that the statement is prepared, and its plan is kept.
+  for (let times = 0; times < 10; times += 1) await new ConversationStore(db).reopenTurn(turn);
+  await fillTenant(turn, 400);
+
+  const read = await db.transaction().execute(async (tx) => {
+    const before = await rowsRead(tx);
+    expect(await new ConversationStore(tx).reopenTurn(turn)).toBeDefined();
+    return (await rowsRead(tx)) - before;
+  });
+  await db.destroy();
+
+  expect(read).toBeLessThan(20);
+});
+
+async function rowsRead(tx: Kysely<Schema>): Promise<number> {
+  const { rows } = await sql<{ read: string }>`
+    select sum(idx_tup_fetch + seq_tup_read) as read from pg_stat_xact_user_tables`.execute(tx);
+  return Number(rows[0]?.read);
+}
+
+/** Others of the same tenant, each with a turn of today. */
+async function fillTenant({ tenantId, channelId }: Turn, contacts: number): Promise<void> {
+  await sql`
+    with people as (
+      insert into contact (id, tenant_id)
+      select gen_random_uuid(), ${tenantId} from generate_series(1, ${contacts}::int) n returning id
+    ), conversations as (
+      insert into conversation (id, tenant_id, channel_id, contact_id)
+      select gen_random_uuid(), ${tenantId}, ${channelId}, id from people returning id
+    )
+    insert into turn (id, tenant_id, conversation_id, outcome, owner_epoch, fence, trace, started_at, finished_at)
+    select gen_random_uuid(), ${tenantId}, id, 'replied', 0, 1, '{}', now(), now() from conversations`.execute(
+    town.database.db,
+  );
+}
