@@ -264,7 +264,7 @@ const TURNS = [
      sending_since timestamptz,
      claim_id uuid,
      unknown_since timestamptz,
-     read_back_at timestamptz,
+     read_backs smallint not null default 0,
      sent_at timestamptz,
      settled_by text,
      echo_id uuid,

@@ -6,8 +6,8 @@ import type { Health } from './platform/health.ts';
 import { Lifecycle } from './platform/lifecycle.ts';
 import type { Logger } from './platform/logger.ts';
 
-/** One turn at a time needs no more. */
-const QUARANTINE_POOL = { name: 'quarantine', connectionsMax: 2, queryTimeoutMs: 4_000, acquireTimeoutMs: 3_000 };
+/** For a few turns at a time, which mostly wait for the model. */
+const QUARANTINE_POOL = { name: 'quarantine', connectionsMax: 3, queryTimeoutMs: 4_000, acquireTimeoutMs: 3_000 };
 
 export interface QuarantineWork {
   readonly turns: Turns;

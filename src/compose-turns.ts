@@ -32,6 +32,8 @@ export interface TurnParts {
 /** Taking turns, for every process that does. */
 export interface Turns {
   readonly store: ConversationStore;
+  /** Whether this process comes before all others that have turns in hand. */
+  readonly isFirst: () => Promise<boolean>;
   /** In the order in which they are asked. */
   readonly models: readonly Model[];
   /** One of the turns that this process takes at once. Never rejects. */
@@ -65,7 +67,8 @@ export function openTurns(config: WorkerConfig, { opening, base, ringDelivery }:
     shutdown.abort(new Error('The process is ending'));
   };
   const take: Turns['take'] = (id) => limit(() => takeAside(id, { manner: 'model', company: 'others' }));
-  return { store, models, take, inLine: (work) => limit(work), takeAside, hurry };
+  const isFirst = (): Promise<boolean> => store.isFirstHolder(holder);
+  return { store, isFirst, models, take, inLine: (work) => limit(work), takeAside, hurry };
 }
 
 interface NeedsParts {

@@ -98,7 +98,7 @@ export async function composeWork(config: WorkerConfig, log: Logger, fork?: () =
     redis: base.redisHealth,
     findTurns: async (options) => {
       const found = await turns.store.findForgotten({ ...options, coalesceMaxMs: config.coalescing.maxMs });
-      if (found.isHolderSilent) quarantine.warm();
+      if (found.isHolderSilent) void quarantine.warm();
       return found.ids;
     },
     findDeliveries: (options) => outbox.findForgotten(options),
@@ -179,6 +179,7 @@ interface QuarantineParts {
 function openQuarantine(config: WorkerConfig, { turns, ...parts }: QuarantineParts): Quarantine {
   return new Quarantine({
     ...parts,
+    isFirst: () => turns.isFirst(),
     takeHere: (id, manner) => turns.takeAside(id, { manner, company: 'nobody' }),
     turnMsMax: config.turnDeadlineMs + SUSPECT_MARGIN_MS,
   });

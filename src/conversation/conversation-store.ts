@@ -215,6 +215,18 @@ export class ConversationStore {
     };
   }
 
+  /** Whether nobody who has turns in hand and renews their leases in time has a smaller id. */
+  async isFirstHolder(holder: string): Promise<boolean> {
+    const { rows } = await sql<{ is_first: boolean }>`
+      select not exists (
+        select from message m join conversation c on c.id = m.conversation_id
+         where m.author = 'customer' and m.settled_at is null and c.lease_owner < ${holder}
+           and c.lease_until >= clock_timestamp() + ${SILENT_MS} * interval '1 millisecond') as is_first`.execute(
+      this.#db,
+    );
+    return rows[0]?.is_first ?? true;
+  }
+
   async #release(turn: Turn, columns: RawBuilder<unknown>): Promise<void> {
     await sql`update conversation set lease_owner = null, ${columns}
       where id = ${turn.conversationId} and fence = ${turn.fence}`.execute(this.#db);

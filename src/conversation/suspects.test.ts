@@ -89,6 +89,21 @@ describe('a turn whose process died', () => {
     expect(await leaseLasts(-1)).toEqual({ isForgotten: true, isHolderSilent: false });
   });
 
+  it('makes nobody first who has a living one before them, and leaves a silent one out', async () => {
+    const before = '00000000-0000-4000-8000-000000000000';
+    const options = { coalesceMaxMs: 0, purpose: 'answer' } as const;
+    const isFirst = () => store.isFirstHolder('10000000-0000-4000-8000-000000000000');
+    await sql`update conversation set lease_until = null, lease_owner = null`.execute(town.database.db);
+    expect(await isFirst()).toBe(true);
+
+    await store.openTurn(id, { ...options, holder: before });
+    expect(await isFirst()).toBe(false);
+    await sql`update conversation set lease_until = clock_timestamp() + interval '2 seconds' where id = ${id}`.execute(
+      town.database.db,
+    );
+    expect(await isFirst()).toBe(true);
+  });
+
   it('gets a second chance alone after one death alone, which may have been a coincidence', async () => {
     await diesAlone(1);
 

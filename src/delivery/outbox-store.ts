@@ -50,8 +50,8 @@ export interface OpenBubble {
   readonly dueInMs: number;
   readonly isOfOlderEpoch: boolean;
   readonly hasExpired: boolean;
-  /** Whether this unknown send has been looked for at the gateway, or somebody died doing so. */
-  readonly wasReadBack: boolean;
+  /** Times that somebody began to look for this unknown send at the gateway. */
+  readonly readBacks: number;
 }
 
 /** The outbox: what is to be said, and how far it has come. */
@@ -87,7 +87,7 @@ export class OutboxStore {
                 and (m.settled_at is null or m.received_at > c.owner_since)))
         returning o.id
       )
-      update outbox o set state = 'sending', attempts = attempts + 1, sending_since = clock_timestamp(), read_back_at = null,
+      update outbox o set state = 'sending', attempts = attempts + 1, sending_since = clock_timestamp(), read_backs = 0,
              claim_id = ${claimId},
              due_at = clock_timestamp() + ${SENDING_MS} * interval '1 millisecond'
         from c, head
@@ -127,7 +127,7 @@ export class OutboxStore {
   async findHead(id: ConversationId): Promise<OpenBubble | undefined> {
     const { rows } = await sql<HeadRow>`
       select o.id, o.tenant_id, o.channel_id, o.turn_id, o.state, o.attempts, o.resends, o.epoch < c.epoch as older,
-             o.read_back_at is not null as was_read_back, o.deadline_at <= clock_timestamp() as expired,
+             o.read_backs, o.deadline_at <= clock_timestamp() as expired,
              greatest(0, extract(epoch from o.due_at - clock_timestamp()) * 1000)::float8 as due_in_ms
         from outbox o join conversation c on c.id = o.conversation_id
        where o.conversation_id = ${id} and o.state in ('pending', 'sending', 'unknown') order by o.seq limit 1`.execute(
@@ -147,7 +147,7 @@ export class OutboxStore {
           dueInMs: row.due_in_ms,
           isOfOlderEpoch: row.older,
           hasExpired: row.expired,
-          wasReadBack: row.was_read_back,
+          readBacks: row.read_backs,
         };
   }
 
@@ -289,7 +289,7 @@ interface HeadRow {
   resends: number;
   older: boolean;
   expired: boolean;
-  was_read_back: boolean;
+  read_backs: number;
   due_in_ms: number;
 }
 

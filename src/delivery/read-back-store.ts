@@ -29,18 +29,15 @@ export interface SoughtBubble {
   readonly twins: number;
 }
 
-/**
- * Takes an unknown send to look for it at the gateway, which is done once for each attempt: it may cost an unread badge,
- * and whoever dies doing it is not waited for.
- */
+/** Takes an unknown send to look for it at the gateway. Of several that want to one gets it, and has some seconds. */
 export async function beginReadBack(
   db: Kysely<Schema>,
-  row: { id: OutboxId; attempts: number },
+  row: { id: OutboxId; attempts: number; readBacks: number },
 ): Promise<SoughtBubble | undefined> {
   const { rows } = await sql<SoughtRow>`
-    update outbox o set read_back_at = clock_timestamp(), due_at = clock_timestamp() + ${READING_BACK_MS} * interval '1 millisecond'
+    update outbox o set read_backs = o.read_backs + 1, due_at = clock_timestamp() + ${READING_BACK_MS} * interval '1 millisecond'
       from conversation c
-     where o.id = ${row.id} and o.attempts = ${row.attempts} and o.state = 'unknown' and o.read_back_at is null
+     where o.id = ${row.id} and o.attempts = ${row.attempts} and o.state = 'unknown' and o.read_backs = ${row.readBacks}
        and c.id = o.conversation_id
     returning o.tenant_id, c.gateway_ticket_id, o.text_hash, ${ALIASES} as aliases,
       (extract(epoch from clock_timestamp() - o.sending_since) * 1000)::float8 as sent_ms_ago,

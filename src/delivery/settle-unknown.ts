@@ -27,6 +27,11 @@ export interface SettleUnknownNeeds extends GiveUpNeeds {
 
 /** Copies of one text that the policy may send, after which it is nobody's to send again. */
 const RESENDS_MAX = 1;
+/**
+ * Looks for one send. The first that ends decides; another one is for whoever died looking, or lost the database with the
+ * answer in hand. Each may cost an unread badge.
+ */
+const READ_BACKS_MAX = 3;
 
 /**
  * Settles a send whose echo has not come in time: by looking for it at the gateway, where that can be done, and else by the
@@ -40,7 +45,7 @@ export async function settleUnknown(needs: SettleUnknownNeeds, id: ConversationI
     unknownSendSettled(needs.log, { conversationId: id, outboxId: head.id, settledBy: by });
   };
   // Whoever has taken over reads the chat there, and must not lose the badge to us; and nothing is said again for us anyway.
-  if (channel !== undefined && !head.wasReadBack && !head.isOfOlderEpoch) {
+  if (channel !== undefined && head.readBacks < READ_BACKS_MAX && !head.isOfOlderEpoch) {
     const sought = await beginReadBack(needs.db, head);
     // Somebody else is looking, or the send is settled.
     if (sought === undefined) return;

@@ -18,6 +18,7 @@ class Keeper {
   readonly delivered: ConversationId[] = [];
   readonly takenHere: ConversationId[] = [];
   readonly quarantine: Quarantine;
+  isFirst = true;
   here = 0;
   hereMax = 0;
   behaviour: Behaviour;
@@ -38,6 +39,7 @@ class Keeper {
         this.here -= 1;
         return 'replied';
       },
+      isFirst: () => Promise.resolve(this.isFirst),
       ringDelivery: (id) => this.delivered.push(id),
       turnMsMax,
       log: createLogger({ level: 'silent', process: 'test' }),
@@ -82,8 +84,7 @@ describe('the quarantine', () => {
     keeper = new Keeper('answers');
     const suspects = ids(1);
 
-    keeper.quarantine.warm();
-    keeper.quarantine.warm();
+    await Promise.all([keeper.quarantine.warm(), keeper.quarantine.warm()]);
     expect(keeper.processes).toHaveLength(1);
     await takeAll(suspects);
 
@@ -91,13 +92,44 @@ describe('the quarantine', () => {
     expect(keeper.processes).toHaveLength(1);
   });
 
-  it('starts a second process for a crowd, and no third', async () => {
+  it('starts no second process for a crowd', async () => {
     keeper = new Keeper('answers');
 
     await takeAll(ids(50));
 
     expect(keeper.delivered).toHaveLength(50);
-    expect(keeper.processes).toHaveLength(2);
+    expect(keeper.processes).toHaveLength(1);
+  });
+
+  it('leaves suspects to the worker that is first, but not for long, and not who has waited too long', async () => {
+    keeper = new Keeper('answers');
+    keeper.isFirst = false;
+    const [left, late] = ids(2);
+    if (left === undefined || late === undefined) throw new Error('There are two');
+
+    await keeper.quarantine.warm();
+    await keeper.quarantine.take(left, 'model');
+    expect(keeper.processes).toHaveLength(0);
+    await keeper.quarantine.take(late, 'offline');
+    expect(keeper.delivered).toEqual([late]);
+    // It has a process now.
+    await keeper.quarantine.take(left, 'model');
+    expect(keeper.delivered).toEqual([late, left]);
+  });
+
+  it('does not wait for ever for the worker that is first', async () => {
+    keeper = new Keeper('answers');
+    keeper.isFirst = false;
+    const [id] = ids(1);
+    if (id === undefined) throw new Error('There is one');
+
+    // As the sweeper does, which finds it again and again.
+    await until(async () => {
+      await keeper.quarantine.take(id, 'model');
+      return keeper.delivered.includes(id);
+    });
+
+    expect(keeper.processes).toHaveLength(1);
   });
 
   it('takes eight at once in a process, and no ninth', async () => {

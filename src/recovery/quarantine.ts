@@ -15,6 +15,8 @@ export interface QuarantineNeeds {
   readonly fork: (() => ChildProcess) | undefined;
   /** Takes a suspect in this process. */
   readonly takeHere: (id: ConversationId, manner: Manner) => Promise<SuspectOutcome>;
+  /** Whether this worker comes before all others that have turns in hand. */
+  readonly isFirst: () => Promise<boolean>;
   /** Something may have been said: called after each suspect that did not die. */
   readonly ringDelivery: (id: ConversationId) => void;
   /** Longer than the longest turn: a process that is silent for so long hangs. */
@@ -24,12 +26,10 @@ export interface QuarantineNeeds {
 
 /** Suspects that wait. Each turn that was under way in a dead worker is one; beyond this the sweeper finds them again. */
 const WAITING_MAX = 1_000;
-/** Processes at once, because each takes memory that the machine has to have left while workers are dying on it. */
-const PROCESSES_MAX = 2;
-/** With more waiting than this, their customers would feel that there is one process. */
-const WAITING_FOR_ONE = 4;
-/** Suspects in one process at once. Hardly any of them did it, and if one does, few are with it. */
+/** Suspects in the process at once. Hardly any of them did it, and if one does, few are with it. */
 const GROUP_MAX = 8;
+/** How long suspects are left to the worker that is first, which mostly has a process for them already. */
+const LEFT_TO_FIRST_MS = 4_000;
 /** Deaths come in rows, and a process that is there saves its customers a second. After this its memory is worth more. */
 const IDLE_MS = 120_000;
 /** Processes in a row that did not start, after which suspects are taken in this process for a while. */
@@ -47,16 +47,22 @@ interface Suspect {
  * Takes turns that may have killed their worker in a process that does nothing else, a few at a time and at last each
  * alone, so that the one that did it is known by what it does next and those that were merely beside it are answered.
  *
+ * One process is enough: turns mostly wait for the model, and where workers die in rows it is the starting of processes that
+ * the machine has no time for [measured: a third of two cores went into it while a worker died every 2.5 s].
+ *
  * It remembers nothing that matters: who is a suspect, and how often a process died, stands with the conversation.
  */
 export class Quarantine {
   readonly #needs: QuarantineNeeds;
   readonly #waiting = new Map<ConversationId, Suspect>();
   readonly #inHand = new Map<ConversationId, Suspect>();
-  readonly #lanes = new Set<Promise<void>>();
-  readonly #processes = new Set<SuspectProcess>();
-  readonly #idle = new Map<SuspectProcess, NodeJS.Timeout>();
+  /** Until nobody waits any more. */
+  #taking: Promise<void> | undefined;
+  #process: SuspectProcess | undefined;
+  #idle: NodeJS.Timeout | undefined;
   readonly #here = pLimit(1);
+  /** When a suspect was first left to another worker, and when last. */
+  readonly #left = { sinceMs: 0, lastMs: 0 };
   #startFailures = 0;
   #startAgainAt = 0;
   #isClosed = false;
@@ -66,13 +72,15 @@ export class Quarantine {
   }
 
   /** Somebody may have died: a process that starts now is there by the time it is known whose turns are suspects. */
-  warm(): void {
-    const isThere = this.#processes.size > 0 || this.#lanes.size > 0;
-    if (isThere || this.#isClosed || this.#needs.fork === undefined) return;
-    this.#openLanes();
+  async warm(): Promise<void> {
+    if (this.#process !== undefined || this.#needs.fork === undefined || !(await this.#isFirst())) return;
+    if (!this.#isClosed) this.#takeAll();
   }
 
-  /** Resolves when the suspect was taken, however that ended. Safe to repeat: one that waits goes on waiting. Never rejects. */
+  /**
+   * Resolves when the suspect was taken, however that ended, or is left to another worker. Safe to repeat: one that waits goes
+   * on waiting. Never rejects.
+   */
   async take(id: ConversationId, manner: Manner): Promise<void> {
     const known = this.#waiting.get(id) ?? this.#inHand.get(id);
     if (known !== undefined) {
@@ -80,10 +88,12 @@ export class Quarantine {
       await known.done.promise;
       return;
     }
-    if (this.#isClosed || this.#waiting.size >= WAITING_MAX) return;
+    // A manner that is not the usual one is a customer's who has waited for too long already.
+    if (manner === 'model' && !(await this.#isOurs())) return;
+    if (this.#isClosed || this.#waiting.size >= WAITING_MAX || this.#waiting.has(id) || this.#inHand.has(id)) return;
     const suspect: Suspect = { manner, isAlone: false, done: Promise.withResolvers() };
     this.#waiting.set(id, suspect);
-    this.#openLanes();
+    this.#takeAll();
     await suspect.done.promise;
   }
 
@@ -92,27 +102,36 @@ export class Quarantine {
     this.#isClosed = true;
     for (const { done } of this.#waiting.values()) done.resolve();
     this.#waiting.clear();
-    for (const timer of this.#idle.values()) clearTimeout(timer);
-    await Promise.all([...this.#processes].map((process) => process.end()));
-    await Promise.all(this.#lanes);
+    clearTimeout(this.#idle);
+    await this.#process?.end();
+    await this.#taking;
   }
 
-  #openLanes(): void {
-    const wanted = this.#waiting.size > WAITING_FOR_ONE ? PROCESSES_MAX : 1;
-    while (this.#lanes.size < wanted) {
-      const lane = this.#runLane().finally(() => this.#lanes.delete(lane));
-      this.#lanes.add(lane);
-    }
+  /** Starting a process in every worker would take the machine from the customers, so one worker is to be first. */
+  async #isOurs(): Promise<boolean> {
+    if (this.#process !== undefined || this.#needs.fork === undefined) return true;
+    const nowMs = monotonicMs();
+    if (nowMs - this.#left.lastMs > LEFT_TO_FIRST_MS) this.#left.sinceMs = nowMs;
+    this.#left.lastMs = nowMs;
+    return nowMs - this.#left.sinceMs >= LEFT_TO_FIRST_MS || (await this.#isFirst());
   }
 
-  /** Takes suspects as long as there are any. */
-  async #runLane(): Promise<void> {
-    for (;;) {
-      const process = await this.#freeProcess();
-      await this.#takeAllIn(process);
-      if (process?.isAlive === true) this.#rest(process);
-      if (this.#waiting.size === 0) return;
-    }
+  async #isFirst(): Promise<boolean> {
+    // Two processes are better than none.
+    return await this.#needs.isFirst().catch(() => true);
+  }
+
+  #takeAll(): void {
+    this.#taking ??= this.#takeUntilNobodyWaits();
+  }
+
+  async #takeUntilNobodyWaits(): Promise<void> {
+    clearTimeout(this.#idle);
+    do await this.#takeAllIn(await this.#processThere());
+    while (this.#waiting.size > 0);
+    // In one breath with the last look at who waits: who comes now begins anew.
+    this.#taking = undefined;
+    if (!this.#isClosed) this.#idle = setTimeout(() => void this.#process?.end(), IDLE_MS);
   }
 
   /** Until nobody waits or the process has died. Who has to be alone waits for the others to end, and everybody behind waits for them. */
@@ -156,14 +175,9 @@ export class Quarantine {
     if (outcome !== 'died') this.#needs.ringDelivery(id);
   }
 
-  /** A process that can be asked, or undefined when suspects have to be taken here. */
-  async #freeProcess(): Promise<SuspectProcess | undefined> {
-    const [rested] = this.#idle.keys();
-    if (rested !== undefined) {
-      clearTimeout(this.#idle.get(rested));
-      this.#idle.delete(rested);
-      if (rested.isAlive) return rested;
-    }
+  /** The process, started where there is none, or undefined when suspects have to be taken here. */
+  async #processThere(): Promise<SuspectProcess | undefined> {
+    if (this.#process?.isAlive === true) return this.#process;
     const { fork } = this.#needs;
     if (fork === undefined) return undefined;
     if (this.#startFailures >= START_FAILURES_MAX && monotonicMs() < this.#startAgainAt) return undefined;
@@ -178,8 +192,10 @@ export class Quarantine {
   async #start(fork: () => ChildProcess): Promise<SuspectProcess | undefined> {
     try {
       const started = new SuspectProcess(fork());
-      this.#processes.add(started);
-      void started.ended.then(() => this.#processes.delete(started));
+      this.#process = started;
+      void started.ended.then(() => {
+        if (this.#process === started) this.#process = undefined;
+      });
       await started.ready();
       this.#startFailures = 0;
       return started;
@@ -190,13 +206,5 @@ export class Quarantine {
       quarantineFailed(this.#needs.log, { inARow: this.#startFailures, reason });
       return undefined;
     }
-  }
-
-  #rest(process: SuspectProcess): void {
-    const timer = setTimeout(() => {
-      this.#idle.delete(process);
-      void process.end();
-    }, IDLE_MS);
-    this.#idle.set(process, timer);
   }
 }

@@ -221,7 +221,7 @@ interface OutboxTable {
   sending_since: Instant | null;
   claim_id: string | null;
   unknown_since: Instant | null;
-  read_back_at: Instant | null;
+  read_backs: Generated<number>;
   sent_at: Instant | null;
   settled_by: string | null;
   echo_id: string | null;

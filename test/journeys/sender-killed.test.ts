@@ -107,6 +107,24 @@ describe('a worker that is killed while the gateway takes a message', () => {
   });
 });
 
+describe('a worker that is killed while it looks for a send at the gateway', () => {
+  it('is not the last one to look: what was said is found, and not said again', async () => {
+    await theAnswerIsOnItsWay({ onUnknown: 'resend', login: true });
+    await sender.kill();
+    await ana.hears(1);
+    await theClaimRunsOut();
+    town.gateway.lookFaults.set({ mode: 'slow', delayMs: 60_000, times: 1 });
+    const looker = await town.startWorkerProcess();
+    await until(() => town.gateway.lookFaults.mode === 'none', 30_000);
+    await looker.kill();
+    await town.startWorkerProcess();
+    await ana.isQuiet();
+
+    expect(ana.received()).toEqual([ANSWER]);
+    expect(await outbox()).toMatchObject([{ state: 'sent', attempts: 1, settled_by: 'read-back' }]);
+  }, 60_000);
+});
+
 describe('a worker that stands still while the gateway takes a message', () => {
   it('and wakes up while the second copy is sent: its late answer is about the first, and changes nothing', async () => {
     await theAnswerIsOnItsWay({ onUnknown: 'resend' });
