@@ -90,10 +90,36 @@ const waiting: Row = {
   ],
 };
 
+const trouble: Row = {
+  title: 'Whose lines are broken',
+  panels: [
+    stack({
+      title: 'Sends that failed',
+      unit: PER_MINUTE,
+      shows: 'Attempts to send that ended as retry, failed or unknown.',
+      act: 'One tenant: its gateway, its phone or its token. All of them: our network.',
+      alert: 'GatewayFailures',
+      next: 'plantao-delivery',
+      queries: [{ expr: perMinute(`plantao_tenant_send_failures_total${CHOSEN}`, 'tenant'), legend: '{{tenant}}' }],
+    }),
+    stack({
+      title: 'Webhooks turned away',
+      unit: PER_MINUTE,
+      shows: 'Webhooks of a channel that we know which had no valid proof or were too many.',
+      act: 'One tenant, and its messages have stopped: the secret of a channel is wrong. Messages go on: somebody guesses.',
+      alert: 'WebhooksRejected',
+      next: 'plantao-service',
+      queries: [
+        { expr: perMinute(`plantao_tenant_webhook_rejections_total${CHOSEN}`, 'tenant'), legend: '{{tenant}}' },
+      ],
+    }),
+  ],
+};
+
 export const tenants = board({
   uid: 'plantao-tenants',
   title: 'tenants',
   asks: 'Which client company writes how much, whose customers wait, and was it a campaign?',
-  rows: [volume, waiting],
+  rows: [volume, waiting, trouble],
   choice: { label: 'tenant', metric: 'plantao_tenant_messages_total' },
 });

@@ -182,6 +182,7 @@ function legOf({ stages, posts, drainMs, cores, cpuMsEach, verdict, peaks }: Mea
 /** The thresholds that a leg misses. Pure. */
 export function missedOf(leg: Omit<Leg, 'missed'>): string[] {
   const failed = Object.entries(leg.statuses).filter(([status]) => status === '0' || status.startsWith('5'));
+  const notAuthentic = Object.entries(leg.statuses).filter(([status]) => status === '401');
   const rejected = Object.entries(leg.statuses).filter(([status]) => status === '401' || status === '429');
   const count = (of: readonly (readonly [string, number])[]): number => of.reduce((sum, [, times]) => sum + times, 0);
   const bounds: readonly (readonly [string, number, number])[] = [
@@ -190,6 +191,7 @@ export function missedOf(leg: Omit<Leg, 'missed'>): string[] {
     ['HttpLatencyHigh', leg.webhookMs.p95 / 1_000, THRESHOLDS.requestP95Seconds],
     ['HttpErrorRateHigh', count(failed) / Math.max(1, leg.posted), THRESHOLDS.failedShare],
     ['WebhooksRejected', count(rejected), THRESHOLDS.rejectedMax],
+    ['WebhooksRejected (no proof)', count(notAuthentic), THRESHOLDS.notAuthenticMax],
     ['QueueBacklog (inbox)', leg.peaks.inboxOldestSeconds, THRESHOLDS.inboxOldestSeconds],
     ['QueueBacklog (outbox)', leg.peaks.outboxOldestSeconds, THRESHOLDS.outboxOldestSeconds],
     ['EventLoopLag', Math.max(0, ...Object.values(leg.peaks.eventLoopLagSeconds)), THRESHOLDS.eventLoopLagSeconds],

@@ -1,5 +1,6 @@
 import { composeQuarantine } from '../src/compose-quarantine.ts';
 import { loadConfigOrExit, WorkerEnvironment } from '../src/config.ts';
+import { GrowthTeller } from '../src/platform/forked-metrics.ts';
 import { startObservation } from '../src/platform/observation.ts';
 import { runUntilSignal } from '../src/platform/process.ts';
 import { SuspectOrder } from '../src/recovery/suspect-process.ts';
@@ -10,6 +11,10 @@ import type { SuspectReport } from '../src/recovery/suspect-process.ts';
  *
  * It ends with that worker: a line that is cut makes it give back what it has.
  */
+/** So much of what was counted may be lost with a process that dies. */
+const TELL_MS = 1_000;
+
+const growth = new GrowthTeller();
 const config = loadConfigOrExit(WorkerEnvironment);
 const { log, close: lastWords } = await startObservation(config.observation, 'quarantine');
 
@@ -20,8 +25,13 @@ await runUntilSignal(
     // The worker bounds how many there are.
     const underWay = new Set<Promise<void>>();
     const take = async ({ take: id, manner, company }: SuspectOrder): Promise<void> => {
-      report({ taken: id, outcome: await turns.takeAside(id, { manner, company }) });
+      const outcome = await turns.takeAside(id, { manner, company });
+      await tellGrowth();
+      report({ taken: id, outcome });
     };
+    const telling = setInterval(() => {
+      if (underWay.size > 0) void tellGrowth();
+    }, TELL_MS).unref();
     process.on('message', (message) => {
       const taking = take(SuspectOrder.parse(message)).finally(() => underWay.delete(taking));
       underWay.add(taking);
@@ -29,6 +39,7 @@ await runUntilSignal(
     closing.keep('turn', turns, async () => {
       turns.hurry();
       await Promise.all(underWay);
+      clearInterval(telling);
     });
     health.started();
     report({ isReady: true });
@@ -36,6 +47,16 @@ await runUntilSignal(
   },
   lastWords,
 );
+
+/** Never rejects: a turn is more than its figures. */
+async function tellGrowth(): Promise<void> {
+  try {
+    const grown = await growth.next();
+    if (grown.length > 0) report({ grown });
+  } catch (error) {
+    log.warn({ err: error }, 'What suspects cost could not be told');
+  }
+}
 
 function report(it: SuspectReport): void {
   // Who cannot be told has died, and the end of the line ends us as well.

@@ -72,7 +72,8 @@ interface Threshold {
 /** What lights an alert fails the run; a ramp ends there. */
 function thresholdsOf({ isRamp }: Profile): Record<string, Threshold[]> {
   const bound = (threshold: string): Threshold => ({ threshold, abortOnFail: isRamp, delayAbortEval: '10s' });
-  const { intakeBadShare, intakeWithinSeconds, requestP95Seconds, failedShare, rejectedMax } = THRESHOLDS;
+  const { intakeBadShare, intakeWithinSeconds, requestP95Seconds, failedShare, rejectedMax, notAuthenticMax } =
+    THRESHOLDS;
   const { replyLateShare, replyWithinSeconds } = THRESHOLDS;
   const always = (threshold: string): Threshold[] => [{ threshold, abortOnFail: false }];
   return {
@@ -83,6 +84,7 @@ function thresholdsOf({ isRamp }: Profile): Record<string, Threshold[]> {
     webhooks_bad: [bound(`rate<=${intakeBadShare}`)],
     webhooks_failed: [bound(`rate<=${failedShare}`)],
     webhooks_rejected: [bound(`count<=${rejectedMax}`)],
+    webhooks_not_authentic: [bound(`count<=${notAuthenticMax}`)],
     reply_ms: always(`${percentileOf(replyLateShare)}<=${replyWithinSeconds * 1_000}`),
     // A generator that could not keep up has measured itself.
     dropped_iterations: always('count==0'),

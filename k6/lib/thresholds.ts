@@ -15,6 +15,8 @@ export const THRESHOLDS = {
   failedShare: 0.05,
   /** Alert WebhooksRejected: at most so many are turned away in a quarter of an hour. */
   rejectedMax: 30,
+  /** The same alert: at most so many have no valid proof in an hour. */
+  notAuthenticMax: 5,
   /** Alert ModelSlow: a model that takes longer is a fault, and no load. */
   modelP95Seconds: 10,
   /** Alert QueueBacklog: nothing in the inbox or the outbox waits longer. */

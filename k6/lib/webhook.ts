@@ -9,6 +9,7 @@ import { THRESHOLDS } from './thresholds.ts';
 const bad = new Rate('webhooks_bad');
 const failed = new Rate('webhooks_failed');
 const rejected = new Counter('webhooks_rejected');
+const notAuthentic = new Counter('webhooks_not_authentic');
 
 /** A customer's gateway waits no longer either. */
 export const WEBHOOK_TIMEOUT_SECONDS = 10;
@@ -34,4 +35,5 @@ function note({ status, timings }: RefinedResponse<'none' | 'text' | 'binary'>):
   bad.add(!isTaken || timings.duration > THRESHOLDS.intakeWithinSeconds * 1_000);
   failed.add(status === 0 || status >= 500);
   rejected.add(status === 401 || status === 429 ? 1 : 0);
+  notAuthentic.add(status === 401 ? 1 : 0);
 }

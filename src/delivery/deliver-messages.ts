@@ -9,7 +9,7 @@ import type { Channel } from '../tenants/tenants.ts';
 import { deliveryAttempted, firstBubbleSent, sendConfirmedLate, unknownSendSettled } from '../vocabulary/events.ts';
 import { Failure } from '../vocabulary/failures.ts';
 import type { Gateway } from '../vocabulary/gateway.ts';
-import type { ConversationId } from '../vocabulary/ids.ts';
+import type { ConversationId, TenantId } from '../vocabulary/ids.ts';
 import type { Address } from '../vocabulary/message.ts';
 import { CLAIM_GOOD_FOR_MS, SEND_TIMEOUT_MS } from './delivery.ts';
 import { settleEchoes } from './echo-store.ts';
@@ -30,6 +30,8 @@ export interface DeliverNeeds extends SettleUnknownNeeds, EchoNeeds {
   readonly gateway: Gateway;
   /** Rings the delivery of this conversation again. Never throws and never waits. */
   readonly ringDelivery: (id: ConversationId, delayMs: number) => void;
+  /** Counts an attempt that did not end as sent. Never throws and never waits. */
+  readonly countFailure: (tenantId: TenantId) => void;
   readonly pacingMs: number;
 }
 
@@ -141,6 +143,7 @@ async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending, spa
   const startedAt = monotonicMs();
   const attempted = (outcome: 'sent' | 'unknown' | 'retry' | 'failed', failure?: string): void => {
     span.set({ 'plantao.outcome': outcome, 'error.type': failure });
+    if (outcome !== 'sent') needs.countFailure(bubble.tenantId);
     deliveryAttempted(needs.log, {
       conversationId: id,
       outboxId: bubble.id,

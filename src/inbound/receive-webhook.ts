@@ -40,6 +40,8 @@ export interface ReceiveWebhookNeeds {
   readonly apply: (channel: Channel, event: ReceivedEvent, recorded: RecordedAs) => void;
   /** Counts a customer's message that was accepted. Never throws and never waits. */
   readonly countMessage: (tenantId: TenantId) => void;
+  /** Counts a webhook of a known channel that proved nothing or was too many. Never throws and never waits. */
+  readonly countRejection: (tenantId: TenantId) => void;
   readonly coalescing: Coalescing;
   readonly clock: Clock;
   readonly log: Logger;
@@ -74,6 +76,7 @@ export async function receiveWebhook(needs: ReceiveWebhookNeeds, request: Webhoo
   const channel = await authenticatedChannel(needs, request, receivedAt);
   const overLimitMs = await needs.limits.perChannel(channel.id);
   if (overLimitMs !== undefined) {
+    needs.countRejection(channel.tenantId);
     throw new Failure('TOO_MANY_REQUESTS', { channelId: channel.id, retryAfterMs: overLimitMs });
   }
 
@@ -114,6 +117,7 @@ async function authenticatedChannel(
   // The secret may have been rotated since this process read the channel. Nobody retries a webhook that got a 401.
   const fresh = await needs.channels.findFresh(id.data);
   if (fresh !== undefined && isAuthentic(fresh.webhook, signed)) return fresh;
+  needs.countRejection(known.tenantId);
   // Counted after the check, so that a flood of bad signatures never shuts out a good one from the same address.
   const waitMs = await needs.limits.perFailedAddress(request.remoteAddress);
   if (waitMs !== undefined) throw new Failure('TOO_MANY_REQUESTS', { channelId: id.data, retryAfterMs: waitMs });

@@ -6,10 +6,19 @@ import { pause } from './time.ts';
 
 /** What PostgreSQL calls a password that is not the one it has. */
 const WRONG_PASSWORD = '28P01';
-/** The one that the file has now, the one before it, and once more the one of a file that has changed between the two. */
-const LOGINS_TRIED_MAX = 3;
+/**
+ * The one that the file has now, the one before it, and both once more: two answers may be about the password of before the
+ * change. What is begun after them is not.
+ */
+const LOGINS_TRIED_MAX = 4;
 /** Whoever changes a password in the role and in the file does not do both at once. */
 const NEXT_LOGIN_MS = 50;
+
+/** What one connection is opened with, and how many were begun before it. */
+interface Login {
+  readonly url: string;
+  readonly number: number;
+}
 
 /**
  * Which URL a new connection of a pool is opened with.
@@ -17,19 +26,26 @@ const NEXT_LOGIN_MS = 50;
  * PostgreSQL knows one password for a role, and a file cannot change in the same moment. So the value before the present one
  * is kept, and whichever the server refused last is not the next to be tried: the file is changed first, then the role, and
  * new connections go on. Connections that are open are not asked for a password again.
+ *
+ * Answers overtake each other under load, so the refusal that counts is that of the connection which was begun last: one that
+ * was begun earlier, and answered later, may tell of the password that the role had before.
  */
 export class DatabaseLogin {
   readonly #url: Secret;
-  #refused: string | undefined;
+  #refused: Login = { url: '', number: 0 };
+  #begun = 0;
   #way: ClientConfig | undefined;
 
   constructor(url: Secret) {
     this.#url = url;
   }
 
-  current(): string {
-    const url = this.#url.revealNow();
-    return url === this.#refused ? (this.#url.revealPrevious() ?? url) : url;
+  /** For one new connection. */
+  begin(): Login {
+    const now = this.#url.revealNow();
+    const url = now === this.#refused.url ? (this.#url.revealPrevious() ?? now) : now;
+    this.#begun += 1;
+    return { url, number: this.#begun };
   }
 
   /**
@@ -45,20 +61,20 @@ export class DatabaseLogin {
     return this.#way;
   }
 
-  refused(url: string): void {
-    this.#refused = url;
+  refused(login: Login): void {
+    if (login.number > this.#refused.number) this.#refused = login;
   }
 }
 
 /** The class of a pool's connections: each is opened with the URL that is in force when it is opened, TLS files included. */
 export function clientWith(login: DatabaseLogin): typeof Client {
   return class extends Client {
-    readonly #url: string;
+    readonly #begun: Login;
 
     constructor(config?: string | ClientConfig) {
-      const url = login.current();
-      super({ ...(typeof config === 'object' ? config : {}), ...login.wayTo(url) });
-      this.#url = url;
+      const begun = login.begin();
+      super({ ...(typeof config === 'object' ? config : {}), ...login.wayTo(begun.url) });
+      this.#begun = begun;
     }
 
     override connect(): Promise<Client>;
@@ -66,7 +82,7 @@ export function clientWith(login: DatabaseLogin): typeof Client {
     override connect(callback?: (error: Error) => void): Promise<Client> | undefined {
       if (callback === undefined) return super.connect();
       super.connect((error: Error) => {
-        if (isWrongPassword(error)) login.refused(this.#url);
+        if (isWrongPassword(error)) login.refused(this.#begun);
         callback(error);
       });
       return undefined;

@@ -1,5 +1,6 @@
 import type { Request, Response, Router } from 'express';
 import express from 'express';
+import { metricsOfAll } from './forked-metrics.ts';
 import { registry } from './metrics.ts';
 import { monotonicMs } from './time.ts';
 
@@ -54,7 +55,7 @@ export class Health {
       await this.#ready(req, res);
     });
     router.get('/metrics', async (_req, res) => {
-      res.type(registry.contentType).send(await registry.metrics());
+      res.type(registry.contentType).send(await metricsOfAll());
     });
     return router;
   }

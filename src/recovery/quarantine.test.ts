@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../test/support/until.ts';
+import { metricsOfAll } from '../platform/forked-metrics.ts';
 import { createLogger } from '../platform/logger.ts';
 import { registry } from '../platform/metrics.ts';
 import { ConversationId, newId } from '../vocabulary/ids.ts';
@@ -10,7 +11,7 @@ import { Quarantine } from './quarantine.ts';
 
 const CHILD = fileURLToPath(new URL('../../test/support/poison-child.ts', import.meta.url));
 
-type Behaviour = 'answers' | 'answers-eight' | 'wants-alone' | 'dies' | 'hangs' | 'does-not-start';
+type Behaviour = 'answers' | 'answers-eight' | 'wants-alone' | 'dies' | 'counts-and-dies' | 'hangs' | 'does-not-start';
 
 /** A worker that has a quarantine whose processes behave like this. */
 class Keeper {
@@ -170,6 +171,20 @@ describe('the quarantine', () => {
     expect(await suspectsThat('died')).toBe(before + 1);
     expect(keeper.delivered).toEqual([innocent]);
     expect(keeper.processes).toHaveLength(2);
+  });
+
+  it('keeps what its processes have counted when they die, and adds up what several of them have', async () => {
+    keeper = new Keeper('counts-and-dies');
+    const counted = async () =>
+      /^plantao_model_tokens_total\{provider="stand-in"\} (\d+)$/m.exec(await metricsOfAll())?.[1];
+
+    await takeAll(ids(1));
+    await until(async () => (await counted()) === '7');
+    await takeAll(ids(1));
+    await until(async () => (await counted()) === '14');
+
+    expect(keeper.processes).toHaveLength(2);
+    expect(keeper.alive).toBe(0);
   });
 
   it('ends a process that hangs over a suspect', async () => {

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { z } from 'zod';
 import { MANNERS } from '../conversation/take-turn.ts';
+import { addGrowth, Growth } from '../platform/forked-metrics.ts';
 import { TURN_OUTCOMES } from '../vocabulary/events.ts';
 import type { TurnOutcome } from '../vocabulary/events.ts';
 import { ConversationId } from '../vocabulary/ids.ts';
@@ -14,10 +15,11 @@ export const SuspectOrder = z.object({
 });
 export type SuspectOrder = z.infer<typeof SuspectOrder>;
 
-/** What it says: that it can be asked, and how a turn ended. */
+/** What it says: that it can be asked, how a turn ended, and what it has counted. */
 export const SuspectReport = z.union([
   z.object({ isReady: z.literal(true) }),
   z.object({ taken: ConversationId, outcome: z.union([z.enum(TURN_OUTCOMES), z.literal('not-taken')]) }),
+  z.object({ grown: Growth }),
 ]);
 export type SuspectReport = z.infer<typeof SuspectReport>;
 
@@ -43,7 +45,9 @@ export class SuspectProcess {
     child.on('message', (said) => {
       const report = SuspectReport.safeParse(said);
       // What it says wrongly is a bug of ours, and its silence has an end.
-      if (report.success && 'taken' in report.data) this.#asked.get(report.data.taken)?.(report.data.outcome);
+      if (!report.success) return;
+      if ('grown' in report.data) addGrowth(report.data.grown);
+      if ('taken' in report.data) this.#asked.get(report.data.taken)?.(report.data.outcome);
     });
   }
 

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { LRUCache } from 'lru-cache';
+import { OTHER_TENANTS } from '../platform/capped-label.ts';
 import type { TenantId } from '../vocabulary/ids.ts';
 import type { Schema } from '../vocabulary/schema.ts';
 
@@ -22,6 +23,11 @@ export class TenantSlugs {
     const underway = this.#reading.get(id) ?? this.#read(id).finally(() => this.#reading.delete(id));
     this.#reading.set(id, underway);
     return await underway;
+  }
+
+  /** As metrics show it. Never rejects: whose name cannot be read is counted under none. */
+  async shownAs(id: TenantId): Promise<string> {
+    return (await this.find(id).catch(() => undefined)) ?? OTHER_TENANTS;
   }
 
   async #read(id: TenantId): Promise<string | undefined> {

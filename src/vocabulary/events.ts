@@ -34,6 +34,21 @@ const tenantHandoffs = new Counter({
   labelNames: ['tenant'],
   registers: [registry],
 });
+/** Each has names of its own: in a crowd of tenants those in trouble are few, and are the ones that somebody asks for. */
+const rejectedTenantLabel = new CappedLabel(TENANTS_SHOWN, OTHER_TENANTS);
+const tenantRejections = new Counter({
+  name: 'plantao_tenant_webhook_rejections_total',
+  help: `Webhooks for a channel that is known which had no valid proof or were too many, by tenant; of a process the first ${TENANTS_SHOWN} tenants with any, and all others together.`,
+  labelNames: ['tenant'],
+  registers: [registry],
+});
+const failingTenantLabel = new CappedLabel(TENANTS_SHOWN, OTHER_TENANTS);
+const tenantSendFailures = new Counter({
+  name: 'plantao_tenant_send_failures_total',
+  help: `Attempts to send that ended as retry, failed or unknown, by tenant; of a process the first ${TENANTS_SHOWN} tenants with any, and all others together.`,
+  labelNames: ['tenant'],
+  registers: [registry],
+});
 
 const webhooks = new Counter({
   name: 'plantao_webhook_requests_total',
@@ -314,6 +329,29 @@ export function ticketTransferred(log: Logger, event: TicketTransferred): void {
   log[level]({ event: 'handoff.transfer', ...event }, `Transfer of a ticket: ${event.outcome}`);
 }
 
+const ticketReturns = new Counter({
+  name: 'plantao_ticket_returns_total',
+  help: 'Tries to take the ticket of a conversation that was given back or closed back to the bot in the gateway, or to close it, by how they ended.',
+  labelNames: ['outcome'],
+  registers: [registry],
+});
+
+export interface TicketReturned {
+  readonly conversationId: string;
+  /** Undefined: a person has the conversation again. */
+  readonly goal: 'bot' | 'closed' | undefined;
+  readonly outcome: TicketTransferred['outcome'];
+  readonly attempt: number;
+  readonly reason?: string;
+}
+
+/** The ticket of a conversation that is no person's any more was taken back or closed, or could not be. */
+export function ticketReturned(log: Logger, event: TicketReturned): void {
+  ticketReturns.inc({ outcome: event.outcome });
+  const level = event.outcome === 'retry' || event.outcome === 'failed' ? 'warn' : 'info';
+  log[level]({ event: 'ticket.return', ...event }, `Return of a ticket: ${event.outcome}`);
+}
+
 const ticketSights = new Counter({
   name: 'plantao_ticket_changes_total',
   help: 'Tickets that were seen to have changed in the gateway, by what that meant.',
@@ -436,11 +474,15 @@ export interface NotificationTargetChanged {
   readonly targetId: string;
   readonly targetKind: TargetKind;
   readonly change: 'created' | 'changed' | 'deleted' | 'tested';
+  /** Of a deletion: alarms that rang there. Those left have to be ended by hand where they ring. */
+  readonly alarmsEnded?: number;
+  readonly alarmsLeft?: number;
 }
 
 /** Somebody has changed whom a tenant tells. */
 export function notificationTargetChanged(log: Logger, event: NotificationTargetChanged): void {
-  log.info({ event: 'notification-target.changed', ...event }, `A notification target was ${event.change}`);
+  const level = (event.alarmsLeft ?? 0) > 0 ? 'warn' : 'info';
+  log[level]({ event: 'notification-target.changed', ...event }, `A notification target was ${event.change}`);
 }
 
 const packets = new Counter({
@@ -522,6 +564,16 @@ export function promiseViolated(log: Logger, event: PromiseViolated): void {
 /** A customer's message was accepted. */
 export function tenantMessageAccepted(tenant: string): void {
   tenantMessages.inc({ tenant: tenantLabel.of(tenant) });
+}
+
+/** A webhook of one of this tenant's channels had no valid proof, or was too many. */
+export function tenantWebhookRejected(tenant: string): void {
+  tenantRejections.inc({ tenant: rejectedTenantLabel.of(tenant) });
+}
+
+/** An attempt to send for this tenant ended as anything but sent. */
+export function tenantSendFailed(tenant: string): void {
+  tenantSendFailures.inc({ tenant: failingTenantLabel.of(tenant) });
 }
 
 /** What a turn of this tenant has committed. */

@@ -18,7 +18,7 @@ const Defined = z.object({
 
 const HEAD = `# Metrics
 
-Every process serves them at \`/metrics\` in the format of Prometheus; a quarantine (a process for suspects, as the [words](ARCHITECTURE.md#words) say) has none of its own. Names begin with \`plantao_\`, units are base units, counters end in \`_total\`. Labels are closed sets or names of our own: no phone number, no name of a person, no id and no word of a customer ever stands in one. \`tenant\` is a tenant's slug, of at most 50 tenants and \`other\` for the rest.
+Every process serves them at \`/metrics\` in the format of Prometheus; a quarantine (a process for suspects, as the [words](ARCHITECTURE.md#words) say) has none of its own, and the worker that started it adds what it has counted to its own (its gauges are not shown). Names begin with \`plantao_\`, units are base units, counters end in \`_total\`. Labels are closed sets or names of our own: no phone number, no name of a person, no id and no word of a customer ever stands in one. \`tenant\` is a tenant's slug, of at most 50 tenants and \`other\` for the rest.
 
 What counts in a process is summed over processes (\`sum(rate(…))\`). What is read from the database or from Redis is the same in each of them (\`max(…)\`).
 

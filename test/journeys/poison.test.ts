@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BAKERY_ARTICLES } from '../support/articles.ts';
 import { POISON } from '../support/poison-preload.ts';
+import { metric } from '../support/metrics.ts';
 import { Town } from '../support/town.ts';
 import type { Customer, TownTenant } from '../support/town-people.ts';
 import { until } from '../support/until.ts';
@@ -17,6 +18,8 @@ const INNOCENTS = 49;
  * processes share the cores with whatever else is tested.
  */
 const PATIENCE_MS = 90_000;
+/** Only a quarantine has such a pool. */
+const ASIDE = 'plantao_db_pool_acquire_seconds_count{pool="quarantine"}';
 const TEST_MS_MAX = 180_000;
 
 let town: Town;
@@ -97,6 +100,7 @@ describe('a message that kills every process that answers it', () => {
       await keepAlive(async () => await Promise.resolve(others.every((other) => other.received().length > 0)));
       await keepAlive(async () => (await eva.conversation()).owner === 'human');
       await eva.hears(1);
+      const asides = await metric(workers.at(-1)?.url ?? '', ASIDE);
 
       for (const other of others) {
         expect([other.name, ...other.received()]).toEqual([other.name, expect.stringContaining('R$ 8,00')]);
@@ -104,6 +108,8 @@ describe('a message that kills every process that answers it', () => {
       // Whether the second death is a worker's again or the quarantine's is a matter of who is taken first.
       expect(deaths()).toHaveLength(4);
       expect([deaths().at(0), deaths().at(-1)]).toEqual(['main.ts', 'quarantine.ts']);
+      // What the turns of that process cost outlives it, with the worker that forked it.
+      expect(asides).toBeGreaterThan(0);
       const letters = await town.database.db.selectFrom('dead_letter').select('payload').execute();
       expect(letters).toEqual([{ payload: { messageIds: [expect.any(String)], attempts: 1, deaths: 4 } }]);
       expect(await bakery.deadLetters()).toEqual([

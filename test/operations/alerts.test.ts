@@ -1,5 +1,8 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { collectProcessMetrics, registry } from '../../src/platform/metrics.ts';
 import { BASE_BACKUP_HOURS_MAX, VERIFIED_HOURS_MAX } from '../../src/recovery/backup-age.ts';
@@ -49,7 +52,9 @@ describe('the rules', () => {
         return [name, new Set([...labelNames, 'le', 'job', 'instance'])];
       }),
     );
-    const wrong = rules.flatMap(({ expr }) => usedIn(expr).filter((use) => !isKnown(use, known)));
+    const wrong = rules.flatMap(({ expr, annotations }) =>
+      usedIn([expr, ...Object.values(annotations)].join(' ')).filter((use) => !isKnown(use, known)),
+    );
 
     expect(wrong).toEqual([]);
     expect(rules.flatMap(({ expr }) => usedIn(expr)).length).toBeGreaterThan(60);
@@ -81,6 +86,36 @@ describe('the rules', () => {
 
     expect(read.filter((name) => !recorded.has(name))).toEqual([]);
     expect(read.length).toBeGreaterThan(20);
+  });
+});
+
+describe('the tests of the burn rates', () => {
+  /** What promtool says of one of them when the rules are as given. */
+  async function runOne(rulesText: string, named: string): Promise<number> {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'plantao-rules-'));
+    const all = SloTests.parse(parse(read('alerts/tests/slo.test.yml')));
+    const tests = all.tests.filter(({ name }) => name.includes(named));
+    fs.writeFileSync(path.join(folder, 'slo.rules.yml'), rulesText);
+    fs.writeFileSync(path.join(folder, 'slo.test.yml'), stringify({ ...all, rule_files: ['slo.rules.yml'], tests }));
+    const { code } = await runProgram('promtool', ['test', 'rules', path.join(folder, 'slo.test.yml')]);
+    fs.rmSync(folder, { recursive: true });
+    expect(tests).toHaveLength(1);
+    return code;
+  }
+
+  itWhere(whyNo('promtool'), 'notice a threshold or a floor that was moved, up or down', async () => {
+    const right = read('alerts/slo.rules.yml');
+    for (const [named, was, becomes] of [
+      ['20 times too fast', '14.4 * 0.001', '20.1 * 0.001'],
+      ['just under 14.4 times', '14.4 * 0.01', '13 * 0.01'],
+      ['nine bad webhooks', 'rate1h * 3600 > 10', 'rate1h * 3600 > 5'],
+    ] as const) {
+      const wrong = right.replaceAll(was, becomes);
+
+      expect(wrong).not.toBe(right);
+      expect({ named, code: await runOne(right, named) }).toEqual({ named, code: 0 });
+      expect({ named, becomes, code: await runOne(wrong, named) }).not.toEqual({ named, becomes, code: 0 });
+    }
   });
 });
 
@@ -147,6 +182,8 @@ describe('every alert', () => {
     for (const job of asked) expect(read('alerts/README.md')).toContain(`job_name: ${job}`);
   });
 });
+
+const SloTests = z.looseObject({ tests: z.array(z.looseObject({ name: z.string() })) });
 
 interface Use {
   readonly name: string;

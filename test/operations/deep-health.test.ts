@@ -79,6 +79,19 @@ describe('the deep check', () => {
     expect(await healthOf(bar)).toEqual({ state: 'warning', detail: 'GATEWAY_CREDENTIALS_REFUSED' });
   });
 
+  it('finds a hosted gateway well while the token of its channel is being rotated, whichever of the two it has', async () => {
+    const florist = await town.tenant({ profile: 'hosted' });
+    const path = `/channels/${florist.channelId}`;
+
+    const { status } = await florist.api('PATCH', path, { body: { gateway: { token: 'o-proximo-token' } } });
+
+    expect(status).toBe(200);
+    expect((await florist.api('GET', `${path}/health`)).body).toEqual({
+      state: 'ok',
+      detail: 'the gateway says CONNECTED',
+    });
+  });
+
   it('calls what hangs or throws failed, asks once for many, and repeats no message', async () => {
     let asked = 0;
     const checks = [

@@ -54,6 +54,7 @@ describe('the thresholds of the load', () => {
     expect(ofBucket('plantao:intake_bad:rate5m')).toBe(String(THRESHOLDS.intakeWithinSeconds));
     expect(ofBucket('plantao:reply_bad:rate5m')).toBe(String(THRESHOLDS.replyWithinSeconds));
     expect(boundsOf('QueueBacklog')[1]).toBe(THRESHOLDS.outboxOldestSeconds);
+    expect(boundsOf('WebhooksRejected')[1]).toBe(THRESHOLDS.notAuthenticMax);
   });
 
   it('reach k6 in every profile, and only a ramp ends at them', () => {
@@ -65,6 +66,8 @@ describe('the thresholds of the load', () => {
         webhooks_bad: [{ threshold: 'rate<=0.001', abortOnFail: name === 'ramp' }],
         reply_ms: [{ threshold: 'p(99)<=15000' }],
         verified: [{ threshold: 'count==1' }],
+        webhooks_rejected: [{ threshold: 'count<=30' }],
+        webhooks_not_authentic: [{ threshold: 'count<=5' }],
         replies_lost: [{ threshold: 'count==0' }],
         replies_doubled: [{ threshold: 'count==0' }],
       });

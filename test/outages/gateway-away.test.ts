@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { expectCleanHistory } from '../support/clean-history.ts';
+import { CounterOf } from '../support/counter.ts';
 import { metric } from '../support/metrics.ts';
 import { Town } from '../support/town.ts';
 import type { TownTenant } from '../support/town-people.ts';
 import { until } from '../support/until.ts';
 
 const PEOPLE = 12;
+const failuresOf = new CounterOf('plantao_tenant_send_failures_total', 'tenant');
 
 let town: Town;
 let bakery: TownTenant;
@@ -50,6 +52,7 @@ describe('a gateway where nobody listens', () => {
 
 describe('a gateway that refuses for now', () => {
   it('is not hammered: each message is tried a few times, further and further apart', async () => {
+    failuresOf.forget();
     town.gateway.faults.set({ mode: 'session-down' });
     await everybodyWrites();
     await until(async () => (await attempts()).some((count) => count >= 3));
@@ -59,6 +62,8 @@ describe('a gateway that refuses for now', () => {
 
     // Jitter may bring the third try of one soon; what it never brings is a hundred tries of all.
     expect(tries.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(3 * PEOPLE);
+    // An operator sees whose gateway it is.
+    expect(Object.keys(await failuresOf.counts())).toEqual(['padaria-1']);
     expect(town.sent()).toHaveLength(PEOPLE);
   }, 60_000);
 });

@@ -5,6 +5,7 @@ import { callGateway } from './gateway-call.ts';
 import { failureFromAnswer } from './gateway-failure.ts';
 import { isPage, PROFILES } from './gateway-profiles.ts';
 import { UserSessions } from './user-sessions.ts';
+import { withEitherToken } from './whaticket-client.ts';
 import { firstText, objectIn } from './wire-values.ts';
 import type { JsonObject } from './wire-values.ts';
 
@@ -65,11 +66,13 @@ async function listedState(
 
 async function hostedState(
   client: AxiosInstance,
-  { baseUrl, token }: GatewayConnection,
+  connection: GatewayConnection,
   signal: AbortSignal,
 ): Promise<ConnectionState | undefined> {
-  const call = { baseUrl, path: '/api/whatsapp-status', body: {}, bearer: token.reveal() };
-  const answer = await callGateway(client, call, signal);
+  const call = { baseUrl: connection.baseUrl, path: '/api/whatsapp-status', body: {} };
+  const answer = await withEitherToken(connection, (token) =>
+    callGateway(client, { ...call, bearer: token.reveal() }, signal),
+  );
   const body = objectIn(answer.body);
   if (answer.status === 401 || answer.status === 403) throw failureFromAnswer(PROFILES.hosted, answer);
   return answer.status === 200 && body !== undefined ? stateIn(body) : undefined;
