@@ -17,7 +17,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 export async function down(db: Kysely<unknown>): Promise<void> {
   await sql
     .raw(
-      `drop table sla_step, sla_clock, sla_watch, csat_survey, consent_event, notification, notification_target, handoff_packet, ticket_state, handoff_transfer, heartbeat, backup_record, dead_letter, passage, knowledge_document, handoff, outbox, turn, echo, message, inbound_event,
+      `drop table contact_spending, sla_step, sla_clock, sla_watch, csat_survey, consent_event, notification, notification_target, handoff_packet, ticket_state, ticket_return, handoff_transfer, heartbeat, backup_record, dead_letter, passage, knowledge_document, handoff, outbox, turn, echo, message, inbound_event,
          conversation, contact_alias, contact, channel_pacing, channel, api_key, tenant cascade`,
     )
     .execute(db);
@@ -390,7 +390,8 @@ const NOTIFICATIONS = [
 
 /** Tickets in the gateway's own panel, where people work. */
 const TICKETS = [
-  // How the ticket of a called person gets there. `queue_id` and `user_id` are where it was sent at the last attempt.
+  // How the ticket of a called person gets there. `queue_id` and `user_id` are where it was sent at the last attempt;
+  // `is_there`: it was seen there, and what is tried again is the note alone.
   `create table handoff_transfer (
      handoff_id uuid primary key,
      tenant_id uuid not null,
@@ -401,7 +402,8 @@ const TICKETS = [
      ticket_id text,
      queue_id integer,
      user_id integer,
-     note_state text check (note_state in ('writing', 'written', 'not-possible')),
+     note_state text check (note_state in ('writing', 'written', 'not-possible', 'failed')),
+     is_there boolean not null default false,
      attempts smallint not null default 0,
      due_at timestamptz not null default now(),
      claim_id uuid,
@@ -413,6 +415,23 @@ const TICKETS = [
   `create index handoff_without_transfer on handoff (requested_at) where state = 'waiting' and transfer_at is null`,
   'create index handoff_transfer_of_tenant on handoff_transfer (tenant_id, handoff_id)',
   `create index handoff_transfer_due on handoff_transfer (due_at) where state in ('pending', 'moving')`,
+  // How the ticket of a conversation that is no person's any more gets back to the bot, or is closed.
+  `create table ticket_return (
+     conversation_id uuid primary key,
+     tenant_id uuid not null,
+     goal text not null check (goal in ('bot', 'closed')),
+     state text not null default 'pending' check (state in
+       ('pending', 'moving', 'verified', 'failed', 'not-possible', 'moot')),
+     reason text,
+     attempts smallint not null default 0,
+     due_at timestamptz not null default now(),
+     claim_id uuid,
+     history jsonb not null default '[]',
+     settled_at timestamptz,
+     foreign key (tenant_id, conversation_id) references conversation (tenant_id, id) on delete cascade
+   ) with (fillfactor = 70)`,
+  'create index ticket_return_of_tenant on ticket_return (tenant_id, conversation_id)',
+  `create index ticket_return_due on ticket_return (due_at) where state in ('pending', 'moving')`,
   // What the gateway last showed of a conversation's ticket: only a change means anything.
   `create table ticket_state (
      conversation_id uuid primary key,
@@ -516,6 +535,19 @@ const SLA = [
   'create index sla_step_of_tenant on sla_step (tenant_id, clock_id)',
 ];
 
+/** What models have cost for a contact apart from committed turns, by the hour; an hour takes the place of one that is long over. */
+const SPENDING = [
+  `create table contact_spending (
+     tenant_id uuid not null,
+     contact_id uuid not null,
+     slot smallint not null,
+     hour timestamptz not null,
+     micro_usd bigint not null,
+     primary key (tenant_id, contact_id, slot),
+     foreign key (tenant_id, contact_id) references contact (tenant_id, id) on delete cascade
+   ) with (fillfactor = 70)`,
+];
+
 /** What belongs to no tenant. */
 const PLATFORM = [
   // When each kind of backup last came to a good end, for the metrics of the workers. Written by `npm run backup`.
@@ -588,9 +620,11 @@ const TENANT_TABLES: readonly (readonly [table: string, column: string])[] = [
   ['handoff', 'tenant_id'],
   ['handoff_packet', 'tenant_id'],
   ['handoff_transfer', 'tenant_id'],
+  ['ticket_return', 'tenant_id'],
   ['ticket_state', 'tenant_id'],
   ['consent_event', 'tenant_id'],
   ['csat_survey', 'tenant_id'],
+  ['contact_spending', 'tenant_id'],
   ['sla_watch', 'tenant_id'],
   ['sla_clock', 'tenant_id'],
   ['sla_step', 'tenant_id'],
@@ -629,6 +663,7 @@ const DATA_CLASSES: Readonly<Record<string, string>> = {
   'outbox.history': 'operation',
   'channel.handoff_queues': 'configuration',
   'handoff_transfer.history': 'operation',
+  'ticket_return.history': 'operation',
   'sla_watch.policy': 'configuration',
   'sla_clock.steps': 'operation',
   'dead_letter.payload': 'content',
@@ -659,6 +694,7 @@ const STATEMENTS = [
   ...KNOWLEDGE,
   ...TICKETS,
   ...SLA,
+  ...SPENDING,
   ...PLATFORM,
   ...ROW_LEVEL_SECURITY,
   ...COMMENTS,

@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import { openModels } from './compose-models.ts';
 import type { ModelsConfig } from './compose-models.ts';
 import type { Base } from './composition.ts';
+import { keepSpending, PaidModels } from './conversation/contact-spending.ts';
 import { emptyContext, remember } from './conversation/conversation-context.ts';
 import type { DecideNeeds } from './conversation/decide-turn.ts';
 import { rehearseTurn } from './conversation/rehearse-turn.ts';
@@ -21,7 +22,7 @@ const ASSISTANT_WAITING_MAX = 40;
 const ASSISTANT_DEADLINE_MS = 15_000;
 const BUSY_RETRY_MS = 5_000;
 
-/** The bot as people ask it: what it would do, and what it would suggest. It sends nothing and stores nothing. */
+/** The bot as people ask it: what it would do, and what it would suggest. It sends nothing, and stores nothing but what it cost for whom. */
 export function openAssistant(config: ModelsConfig, base: Base): PanelNeeds['assistant'] {
   const { db, redis, redisHealth, closing, log } = base;
   const models = openModels(config, base, { callsMax: ASSISTANT_AT_ONCE });
@@ -48,9 +49,14 @@ export function openAssistant(config: ModelsConfig, base: Base): PanelNeeds['ass
     rehearse: (tenant, rehearsal) =>
       inLine((time) => rehearseTurn(needs, { tenant, rehearsal, now: systemClock.now() }, time)),
     suggest: (tenant, { turn, past }) =>
-      inLine((time) => {
+      inLine(async (time) => {
         const contextOf = () => Promise.resolve(remember(emptyContext(), past, turn.knownUpTo));
-        return suggestReply({ ...needs, contextOf }, { turn, tenant }, time);
+        const paid = new PaidModels(models);
+        try {
+          return await suggestReply({ ...needs, models: paid.models, contextOf }, { turn, tenant }, time);
+        } finally {
+          await keepSpending(base, turn, paid.usd);
+        }
       }),
   };
 }

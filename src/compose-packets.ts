@@ -1,5 +1,6 @@
 import type { Base } from './composition.ts';
 import { composeDraft } from './conversation/compose-reply.ts';
+import { keepSpending, PaidModels } from './conversation/contact-spending.ts';
 import { moodOf } from './conversation/mood.ts';
 import { improvePackets, noPacketFailures, writePackets } from './handoff/keep-packets.ts';
 import type { KeepPacketsNeeds } from './handoff/keep-packets.ts';
@@ -38,12 +39,15 @@ export function openPackets(base: Base, models: readonly Model[]): void {
       if (row === undefined) return false;
       return (await tenants.get(TenantId.parse(row.tenant_id))).settings.packetWriter === 'model';
     },
-    ask: async (request, signal) => {
-      const { draft } = await composeDraft({ models, log }, request, {
-        deadline: monotonicMs() + ASK_WITHIN_MS,
-        signal,
-      });
-      return draft?.reply;
+    ask: async (request, { handoffId, signal }) => {
+      const paid = new PaidModels(models);
+      try {
+        const deadline = monotonicMs() + ASK_WITHIN_MS;
+        const { draft } = await composeDraft({ models: paid.models, log }, request, { deadline, signal });
+        return draft?.reply;
+      } finally {
+        await keepSpending(base, { handoffId }, paid.usd);
+      }
     },
     failing: noPacketFailures(),
     log,

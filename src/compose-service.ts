@@ -18,7 +18,6 @@ import type { InboxRow, Recorded } from './inbound/inbox-store.ts';
 import type { ReceiveWebhookNeeds } from './inbound/receive-webhook.ts';
 import { reviveDocument } from './knowledge/passage-store.ts';
 import type { PanelNeeds } from './panel/needs.ts';
-import { OTHER_TENANTS } from './platform/capped-label.ts';
 import { DeepCheck } from './platform/deep-check.ts';
 import { isDataError, sqlState } from './platform/database.ts';
 import { GroupCommit } from './platform/group-commit.ts';
@@ -41,7 +40,7 @@ import { TenantStore } from './tenants/tenant-store.ts';
 import { checkGeminiKey } from './vendors/gemini/gemini-key-check.ts';
 import { createWhaticketStates } from './vendors/whaticket/connection-state.ts';
 import { recogniseWebhook } from './vendors/whaticket/webhook-payload.ts';
-import { tenantMessageAccepted } from './vocabulary/events.ts';
+import { tenantMessageAccepted, tenantWebhookRejected } from './vocabulary/events.ts';
 import type { TenantId } from './vocabulary/ids.ts';
 import type { Schema } from './vocabulary/schema.ts';
 
@@ -135,7 +134,10 @@ function webhookNeeds(config: ServiceConfig, db: Kysely<Schema>, base: Base): Re
       });
     },
     countMessage: (tenantId) => {
-      void countMessage(slugs, tenantId);
+      void slugs.shownAs(tenantId).then(tenantMessageAccepted);
+    },
+    countRejection: (tenantId) => {
+      void slugs.shownAs(tenantId).then(tenantWebhookRejected);
     },
     coalescing: config.coalescing,
     clock: systemClock,
@@ -167,11 +169,6 @@ function panelNeeds(config: ServiceConfig, base: Base, deepHealth: PanelNeeds['d
     },
     log,
   };
-}
-
-/** A message whose tenant's name cannot be read is counted under no name: it was accepted all the same. */
-async function countMessage(slugs: TenantSlugs, tenantId: TenantId): Promise<void> {
-  tenantMessageAccepted((await slugs.find(tenantId).catch(() => undefined)) ?? OTHER_TENANTS);
 }
 
 /** Gateways are asked by people who look, never by the traffic. */

@@ -5,6 +5,7 @@ import { openDatabase } from './composition.ts';
 import type { Base, Opening } from './composition.ts';
 import type { WorkerConfig } from './config.ts';
 import { commitTurn } from './conversation/commit-turn.ts';
+import { keepSpending } from './conversation/contact-spending.ts';
 import { ContextCache } from './conversation/context-cache.ts';
 import { emptyContext, newEpisode, remember } from './conversation/conversation-context.ts';
 import { ConversationStore } from './conversation/conversation-store.ts';
@@ -101,6 +102,7 @@ function turnNeeds(config: WorkerConfig, parts: NeedsParts): TurnNeeds {
       releaseFailedTurn: (turn, retryInMs) => store.releaseFailedTurn(turn, retryInMs),
       postponeTurn: (turn, ms) => store.postponeTurn(turn, ms),
       takeBack: (turn) => store.takeBack(turn),
+      keepSpending: (turn, usd) => keepSpending({ db, log }, turn, usd),
     },
     leases,
     knowledge: { find: (tenantId, question) => findPassages(db, tenantId, question) },

@@ -37,9 +37,10 @@ import { Quarantine } from './recovery/quarantine.ts';
 import { Sweeper } from './recovery/sweeper.ts';
 import { Watchdog } from './recovery/watchdog.ts';
 import type { WatchdogNeeds } from './recovery/watchdog.ts';
+import { TenantSlugs } from './tenants/tenant-slugs.ts';
 import { recogniseWebhook } from './vendors/whaticket/webhook-payload.ts';
 import { createWhaticketGateway } from './vendors/whaticket/whaticket-client.ts';
-import { handoffRequested } from './vocabulary/events.ts';
+import { handoffRequested, tenantSendFailed } from './vocabulary/events.ts';
 import type { ConversationId, DocumentId } from './vocabulary/ids.ts';
 
 const WORKER_POOL = { name: 'worker', connectionsMax: 12, queryTimeoutMs: 4_000, acquireTimeoutMs: 3_000 };
@@ -240,6 +241,7 @@ function openDeliveries(config: WorkerConfig, base: Base, outbox: OutboxStore): 
   closing.keep('gateway', gateway, (it) => {
     it.close();
   });
+  const slugs = new TenantSlugs(db);
   const needs: DeliverNeeds = {
     db,
     outbox,
@@ -259,6 +261,9 @@ function openDeliveries(config: WorkerConfig, base: Base, outbox: OutboxStore): 
     resolveDeadLetter,
     ringDelivery: (id, delayMs) => {
       deliveries.ring(id, delayMs);
+    },
+    countFailure: (tenantId) => {
+      void slugs.shownAs(tenantId).then(tenantSendFailed);
     },
     pacingMs: config.sendPacingMs,
     log,

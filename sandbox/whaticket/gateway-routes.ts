@@ -21,6 +21,10 @@ export interface GatewayState {
   readonly faults: Faults;
   /** What goes wrong when somebody looks at a ticket. */
   readonly lookFaults: Faults;
+  /** What goes wrong with tickets, and with their notes alone. */
+  readonly ticketFaults: Faults;
+  readonly noteFaults: Faults;
+  readonly ticketAsked: () => void;
   /** What the gateway says of a move that is not so. */
   readonly lies: Lies;
   readonly sent: SentMessages;

@@ -68,6 +68,12 @@ export function describeTicketContract({ profile, tickets, hasNotes, asksAs }: T
       expect(await read()).toMatchObject({ status: 'open', queueId: 5, userId: 12 });
     });
 
+    it('is closed', async () => {
+      await tickets.closeTicket(connection(), id(), never);
+
+      expect(await read()).toMatchObject({ status: 'closed' });
+    });
+
     it('may have gone although the gateway says that something went wrong, which only a look tells', async () => {
       whaticket.lies.tell('error-after-doing', 1);
 

@@ -1,7 +1,8 @@
-import type { Express, Request, Response } from 'express';
+import type { Express, NextFunction, Request, Response } from 'express';
 import { answer, bearerOf, fieldsOf, isLoggedIn, textOf, ticketRow } from './answers.ts';
 import type { UserTokens } from './answers.ts';
 import type { Connection } from './connection.ts';
+import type { Faults } from './faults.ts';
 import { FORK_RULES, INTERNAL_ERROR, NO_TICKET } from './fork-rules.ts';
 import { QUEUES, USERS } from './tickets.ts';
 import type { Note, Ticket, Tickets } from './tickets.ts';
@@ -37,6 +38,9 @@ export class Lies {
 
 interface TicketRoutesState extends UserTokens {
   readonly lies: Lies;
+  readonly ticketFaults: Faults;
+  readonly noteFaults: Faults;
+  readonly ticketAsked: () => void;
   readonly ticketRead: () => void;
   readonly tickets: Tickets;
   readonly connections: ReadonlyMap<string, Connection>;
@@ -47,8 +51,28 @@ const OF_ANOTHER_COMPANY = {
   body: { error: 'Não é possível consultar registros de outra empresa' },
 };
 
+const NOTE_PATHS = ['/ticket-notes', '/api/messages/internal'];
+
+/** Tickets know three faults: a 500, a line that is cut, and no answer at all. */
+function meetFault(faults: Faults, res: Response, next: NextFunction): void {
+  const { mode } = faults.take();
+  if (mode === 'none') next();
+  else if (mode === 'server-error') answer(res, INTERNAL_ERROR);
+  else if (mode !== 'slow') res.socket?.destroy();
+}
+
 /** What the forks' people and programs do with tickets. */
 export function ticketRoutes(app: Express, state: TicketRoutesState): void {
+  app.use(
+    ['/tickets', '/ticket-notes', '/queue', '/users', '/api/tickets', '/api/messages/internal'],
+    (_req, res, next) => {
+      state.ticketAsked();
+      meetFault(state.ticketFaults, res, next);
+    },
+  );
+  app.post(NOTE_PATHS, (_req, res, next) => {
+    meetFault(state.noteFaults, res, next);
+  });
   app.get('/queue', (req, res) => {
     if (isLoggedIn(state, req, res)) answer(res, { status: 200, body: QUEUES });
   });

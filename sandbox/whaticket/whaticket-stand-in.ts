@@ -38,6 +38,10 @@ export class WhaticketStandIn {
   readonly faults: Faults;
   /** Of looking at a ticket. */
   readonly lookFaults = new Faults(() => undefined);
+  /** Of everything about tickets but their messages and the list of them. */
+  readonly ticketFaults = new Faults(() => undefined);
+  /** Of writing notes. */
+  readonly noteFaults = new Faults(() => undefined);
   /** Of moving a ticket: what it answers is not what it does. */
   readonly lies = new Lies();
   /** The one user who can log in. */
@@ -52,6 +56,8 @@ export class WhaticketStandIn {
   looks = 0;
   /** How often somebody has looked at a ticket itself. */
   ticketReads = 0;
+  /** How often anybody has asked anything about tickets but their messages and the list of them. */
+  ticketCalls = 0;
   readonly #server: Server;
   readonly #sent: SentMessages;
   readonly #connections: Map<string, Connection>;
@@ -86,6 +92,11 @@ export class WhaticketStandIn {
       faults: this.faults,
       lookFaults: this.lookFaults,
       lies: this.lies,
+      ticketFaults: this.ticketFaults,
+      noteFaults: this.noteFaults,
+      ticketAsked: () => {
+        this.ticketCalls += 1;
+      },
       sent: this.#sent,
       tickets: this.#tickets,
       connections: this.#connections,

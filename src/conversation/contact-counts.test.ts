@@ -11,6 +11,7 @@ import { Secret } from '../platform/secret.ts';
 import { ConversationId } from '../vocabulary/ids.ts';
 import type { Schema } from '../vocabulary/schema.ts';
 import { ConversationStore } from './conversation-store.ts';
+import { HOURS_KEPT, keepSpending } from './contact-spending.ts';
 import type { Turn } from './conversation.ts';
 
 let town: Town;
@@ -97,6 +98,60 @@ it('counts replies and money of a contact over all channels of the tenant, for a
   });
 });
 
+async function spentLastDay(turn: Turn): Promise<number | undefined> {
+  return (await new ConversationStore(town.database.db).reopenTurn(turn))?.counts.spentLastDay;
+}
+
+it('counts money that is in no turn, to the contact alone, for a day and at most an hour more', async () => {
+  const [turn, others] = [
+    await turnOf(bakery.customer('Carla', '5511988880003')),
+    await turnOf(bakery.customer('Davi', '5511988880004')),
+  ];
+  const needs = { db: town.database.db, log: createLogger({ level: 'silent', process: 'test' }) };
+  await took(turn, { conversationId: turn.conversationId, outcome: 'replied', costUsd: 0.25, hoursAgo: 0 });
+  const handoffId = randomUUID();
+  await town.database.db
+    .insertInto('handoff')
+    .values({
+      id: handoffId,
+      tenant_id: turn.tenantId,
+      conversation_id: turn.conversationId,
+      state: 'closed',
+      reason: 'loop',
+    })
+    .execute();
+
+  await Promise.all([
+    keepSpending(needs, turn, 0.5),
+    keepSpending(needs, { conversationId: ConversationId.parse(await conversationElsewhere(turn)) }, 0.000_001),
+    keepSpending(needs, { handoffId }, 0.125),
+    keepSpending(needs, { handoffId: randomUUID() }, 9),
+  ]);
+  await agesSpending(turn, 23);
+  await keepSpending(needs, turn, 1);
+  const [sum, ofOthers] = [await spentLastDay(turn), await spentLastDay(others)];
+  await agesSpending(turn, 2);
+  const later = await spentLastDay(turn);
+  // The first of it is a day and an hour old: what is spent now takes its place.
+  await keepSpending(needs, turn, 2);
+
+  expect([sum, ofOthers, later]).toEqual([1_875_001, 0, 1_250_000]);
+  expect(await spentLastDay(turn)).toBe(3_250_000);
+  const rows = town.database.db.selectFrom('contact_spending').select('slot').where('contact_id', '=', turn.contactId);
+  expect(await rows.execute()).toHaveLength(2);
+});
+
+/** As if all of it had been spent so many hours earlier. */
+async function agesSpending({ contactId }: Turn, hours: number): Promise<void> {
+  const kept = town.database.db.selectFrom('contact_spending').select('slot').where('contact_id', '=', contactId);
+  // The newest first: its place is the one that the oldest comes to.
+  for (const { slot } of await kept.orderBy('hour', 'desc').execute()) {
+    await sql`update contact_spending set hour = hour - ${hours}::int * interval '1 hour',
+      slot = (slot - ${hours}::int + ${HOURS_KEPT}::int) % ${HOURS_KEPT}::int
+      where contact_id = ${contactId} and slot = ${slot}`.execute(town.database.db);
+  }
+}
+
 it('reads what the contact has, and not what the tenant has, also by a plan of the first minutes', async () => {
   const log = createLogger({ level: 'silent', process: 'test' });
   const limits = { name: 'test', connectionsMax: 1, queryTimeoutMs: 5_000, acquireTimeoutMs: 5_000 };
@@ -122,12 +177,15 @@ async function rowsRead(tx: Kysely<Schema>): Promise<number> {
   return Number(rows[0]?.read);
 }
 
-/** Others of the same tenant, each with a turn of today. */
+/** Others of the same tenant, each with a turn and with money of today. */
 async function fillTenant({ tenantId, channelId }: Turn, contacts: number): Promise<void> {
   await sql`
     with people as (
       insert into contact (id, tenant_id)
       select gen_random_uuid(), ${tenantId} from generate_series(1, ${contacts}::int) n returning id
+    ), spending as (
+      insert into contact_spending (tenant_id, contact_id, slot, hour, micro_usd)
+      select ${tenantId}, id, 0, date_trunc('hour', now(), 'UTC'), 1 from people
     ), conversations as (
       insert into conversation (id, tenant_id, channel_id, contact_id)
       select gen_random_uuid(), ${tenantId}, ${channelId}, id from people returning id

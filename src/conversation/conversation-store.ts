@@ -5,6 +5,7 @@ import { CSAT_ANSWERED_WITHIN_HOURS } from '../handoff/handoff.ts';
 import { ChannelId, ContactId, ConversationId, MessageId, TenantId } from '../vocabulary/ids.ts';
 import { MESSAGE_KINDS } from '../vocabulary/message.ts';
 import type { Schema } from '../vocabulary/schema.ts';
+import { HOURS_KEPT } from './contact-spending.ts';
 import type { RememberedMessage, Turn, UnansweredMessage } from './conversation.ts';
 
 /** How long a lease lasts by the database's clock, and how often a process renews all of its leases. */
@@ -266,7 +267,8 @@ const TURN_COLUMNS = sql`
   counts.answered_last_minute, counts.answered_last_day, counts.turns_last_ten_minutes, counts.spent_last_day`;
 
 /**
- * What a contact has had of us in a day, over all of the tenant's channels.
+ * What a contact has had of us in a day, over all of the tenant's channels. The money of committed turns is in their rows, which are
+ * read here anyway; the rest (see keepSpending) is in at most twenty-five rows of the contact's own, and mostly in none.
  *
  * Until tables have statistics the planner takes any index that begins with the tenant for as good as another, and plans are
  * kept: it would read all conversations or all turns of the tenant. So there is one way in, by the contact, and "offset 0"
@@ -277,7 +279,10 @@ const COUNTS = sql`lateral (
            count(*) filter (where t.is_reply) as answered_last_day,
            count(*) filter (where t.is_reply and t.conversation_id = c.id and t.finished_at > now() - interval '10 minutes')
              as turns_last_ten_minutes,
-           coalesce(sum(t.cost_micro_usd), 0) as spent_last_day
+           coalesce(sum(t.cost_micro_usd), 0) + (
+             select coalesce(sum(s.micro_usd), 0) from contact_spending s
+              where s.tenant_id = c.tenant_id and s.contact_id = c.contact_id
+                and s.hour > now() - ${sql.lit(HOURS_KEPT)} * interval '1 hour') as spent_last_day
       from conversation k, lateral (
              select d.conversation_id, d.finished_at, d.cost_micro_usd, d.outcome in ('replied', 'asked-back') as is_reply
                from turn d

@@ -71,10 +71,17 @@ describe('what manners decide', () => {
 });
 
 it('keeps the score that came with an order, which is answered as ever', () => {
-  const turn = turnOf(['Show! me manda o pix'], { surveyId: 's' }, { owner: 'nobody' });
   const reply: Decision = { kind: 'reply', bubbles: ['Claro.'], isUnsure: false };
+  const csatOf = (...texts: string[]) => {
+    const turn = turnOf(texts, { surveyId: 's' }, { owner: 'nobody' });
+    return withCourtesies(reply, { turn, tenant: tenantWith() }).courtesies?.csat;
+  };
 
-  expect(withCourtesies(reply, { turn, tenant: tenantWith() }).courtesies?.csat).toMatchObject({ score: 5 });
+  expect(csatOf('5, me manda o pix')).toMatchObject({ score: 5 });
+  expect(csatOf('5', 'me manda o pix')).toMatchObject({ score: 5 });
+  expect(csatOf('Show! me manda o pix')).toBeUndefined();
+  expect(csatOf('Bom', 'meu pedido veio errado')).toBeUndefined();
+  expect(csatOf('oi', 'Bom', 'obrigada')).toMatchObject({ score: 4 });
 });
 
 describe('what is said beside an answer', () => {

@@ -110,13 +110,14 @@ function isAnsweredByThanks({ text = '' }: UnansweredMessage): boolean {
   return readCsatAnswer(text)?.isMoreThanThat === false || isClosingThanks(text);
 }
 
-/** The first mark among these messages, while one is asked for. */
+/** The first mark among these messages, while one is asked for. What follows a word in other messages is said beside it. */
 function csatIn(turn: Turn): CsatGiven | undefined {
   const { surveyId } = turn.courtesy;
   if (surveyId === undefined || turn.owner !== 'nobody') return undefined;
-  for (const { id, text = '' } of turn.messages) {
+  for (const [index, { id, text = '' }] of turn.messages.entries()) {
     const answer = readCsatAnswer(text);
-    if (answer !== undefined) {
+    const fromHere = turn.messages.slice(index).map((message) => message.text ?? '');
+    if (answer !== undefined && (!answer.isInWords || readCsatAnswer(fromHere.join('\n')) !== undefined)) {
       return { surveyId, score: answer.score, messageId: id, hasComment: answer.comment !== undefined };
     }
   }

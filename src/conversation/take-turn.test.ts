@@ -3,6 +3,7 @@ import { turnOver, unanswered } from '../../test/support/turns.ts';
 import { createLogger } from '../platform/logger.ts';
 import { TenantSettings } from '../tenants/tenants.ts';
 import type { TurnOutcome } from '../vocabulary/events.ts';
+import { Failure } from '../vocabulary/failures.ts';
 import { emptyContext } from './conversation-context.ts';
 import type { ConversationId } from '../vocabulary/ids.ts';
 import type { ConversationStore } from './conversation-store.ts';
@@ -55,8 +56,14 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-/** A turn whose search does this. */
-async function take(find: TurnNeeds['knowledge']['find']): Promise<TurnOutcome> {
+interface Instead {
+  readonly find?: TurnNeeds['knowledge']['find'];
+  readonly models?: TurnNeeds['models'];
+  readonly conversations?: Partial<TurnNeeds['conversations']>;
+}
+
+/** A turn in which this happens. */
+async function take({ find = () => Promise.resolve([]), models = [], conversations }: Instead): Promise<TurnOutcome> {
   const unused = () => Promise.reject(new Error('nobody gets so far'));
   const { turn } = mailbox;
   const needs: TurnNeeds = {
@@ -68,11 +75,13 @@ async function take(find: TurnNeeds['knowledge']['find']): Promise<TurnOutcome> 
       releaseFailedTurn: () => mailbox.release(),
       postponeTurn: unused,
       takeBack: unused,
+      keepSpending: unused,
+      ...conversations,
     },
     leases: keeper,
     knowledge: { find },
     contextOf: () => Promise.resolve(emptyContext()),
-    saveContext: unused,
+    saveContext: () => Promise.resolve(),
     tenantOf: (id) =>
       Promise.resolve({
         id,
@@ -85,7 +94,7 @@ async function take(find: TurnNeeds['knowledge']['find']): Promise<TurnOutcome> 
         createdAt: new Date(),
       }),
     setAside: unused,
-    models: [],
+    models,
     ringTurn: () => undefined,
     ringDelivery: () => undefined,
     turnDeadlineMs: TURN_MS,
@@ -97,7 +106,7 @@ async function take(find: TurnNeeds['knowledge']['find']): Promise<TurnOutcome> 
 
 describe('a turn that hangs in spite of its deadlines', () => {
   it('ends ten seconds after them, and its conversation is free again', async () => {
-    const hanging = take(() => new Promise(() => undefined));
+    const hanging = take({ find: () => new Promise(() => undefined) });
 
     await jest.advanceTimersByTimeAsync(TURN_MS + 12_000);
 
@@ -110,11 +119,76 @@ describe('a turn that fails while the database is away', () => {
   it('gives its lease back as soon as it can, so that it is no suspect', async () => {
     mailbox.isDown = true;
 
-    await expect(take(() => Promise.reject(new Error('the database is away')))).rejects.toThrow('away');
+    await expect(take({ find: () => Promise.reject(new Error('the database is away')) })).rejects.toThrow('away');
     await jest.advanceTimersByTimeAsync(2_000);
     mailbox.isDown = false;
     await jest.advanceTimersByTimeAsync(2_000);
 
     expect(mailbox.givenBack).toEqual([mailbox.turn.conversationId]);
+  });
+});
+
+describe('what models cost', () => {
+  /** In US dollars: what was counted without a turn that says so, and what the trace of a committed one says. */
+  interface Paid {
+    readonly kept: number[];
+    readonly traced: unknown[];
+  }
+
+  const usage = { model: 'gemini', inputTokens: 1, outputTokens: 1, cachedTokens: 0, thoughtTokens: 0 };
+  const unasked = new Error('nobody asks so often');
+  const answer = { reply: 'R$ 8,00.', confidence: 0.9, wantsHuman: false, usage: { ...usage, costUsd: 0.25 } };
+
+  /** A turn whose model answers so, and whose commits end so; what is behind the last of each is not called. */
+  async function paying(answers: readonly (typeof answer | Failure)[], commits: readonly ('ok' | 'moved' | 'error')[]) {
+    const paid: Paid = { kept: [], traced: [] };
+    let reopened = 0;
+    const [asked, committed] = [answers.values(), commits.values()];
+    const compose = () => {
+      const next = asked.next().value;
+      return next === undefined || next instanceof Failure ? Promise.reject(next ?? unasked) : Promise.resolve(next);
+    };
+    const taking = take({
+      models: [{ name: 'gemini', compose }],
+      conversations: {
+        commitTurn: (_turn, { trace }) => {
+          const next = committed.next().value;
+          if (next === 'error') return Promise.reject(new Error('no transaction today'));
+          if (next !== 'ok') return Promise.resolve({ committed: false });
+          paid.traced.push(trace.costUsd);
+          return Promise.resolve({ committed: true, knownUpTo: '1', isMoreWaiting: false });
+        },
+        // Newer messages arrived, as long as there is another commit to come; then somebody else has the conversation.
+        reopenTurn: ({ attempts }) => {
+          reopened += 1;
+          return Promise.resolve(reopened < commits.length ? { ...mailbox.turn, attempts } : undefined);
+        },
+        keepSpending: (_turn, usd) => {
+          paid.kept.push(usd);
+          return Promise.resolve();
+        },
+      },
+    });
+    await jest.advanceTimersByTimeAsync(5_000);
+    return { outcome: await taking, ...paid };
+  }
+
+  it('is in the trace of a turn that was committed, and nowhere else', async () => {
+    expect(await paying([answer], ['ok'])).toEqual({ outcome: 'replied', kept: [], traced: [0.25] });
+  });
+
+  it('is counted when a person took over before the answer could be kept', async () => {
+    expect(await paying([answer], ['moved'])).toEqual({ outcome: 'overtaken', kept: [0.25], traced: [] });
+  });
+
+  it('is counted when the turn failed after it was paid', async () => {
+    expect(await paying([answer], ['error'])).toEqual({ outcome: 'failed', kept: [0.25], traced: [] });
+  });
+
+  it('is counted for each draft, and for an answer that could not be used', async () => {
+    const unusable = new Failure('MODEL_ANSWER_UNUSABLE', { costUsd: 0.5 });
+
+    expect(await paying([unusable, answer, answer], ['moved', 'ok'])).toMatchObject({ kept: [], traced: [1] });
+    expect(await paying([answer, unusable, answer], ['moved', 'error'])).toMatchObject({ kept: [1], traced: [] });
   });
 });

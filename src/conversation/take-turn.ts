@@ -14,6 +14,7 @@ import type { TurnOutcome } from '../vocabulary/events.ts';
 import { newId, TurnId } from '../vocabulary/ids.ts';
 import type { ConversationId, TenantId } from '../vocabulary/ids.ts';
 import type { CommitOutcome, TurnCommit } from './commit-turn.ts';
+import { PaidModels } from './contact-spending.ts';
 import { remember } from './conversation-context.ts';
 import type { ConversationContext } from './conversation-context.ts';
 import { DEATHS_MAX, MESSAGES_PER_TURN } from './conversation-store.ts';
@@ -37,6 +38,8 @@ export interface TurnNeeds extends DecideNeeds {
     releaseFailedTurn(turn: Turn, retryInMs: number): Promise<void>;
     postponeTurn(turn: Turn, ms: number): Promise<void>;
     takeBack(turn: Turn): Promise<void>;
+    /** Counts what models cost without a turn that says so. Never throws. */
+    keepSpending(turn: Turn, usd: number): Promise<void>;
   };
   readonly leases: { hold(turn: Turn, turnMs: number): HeldLease };
   readonly tenantOf: (id: TenantId) => Promise<Tenant>;
@@ -159,11 +162,35 @@ interface Answering {
   readonly manner: Manner;
 }
 
+/**
+ * Money is spent when a model answers, and a turn may end in many ways after that: another owner, a lost lease, an error. It
+ * is counted however it ends, or who makes each turn fail costs nothing. Only a process that dies before its commit takes
+ * its sum along; that happens to a turn {@link DEATHS_MAX} times, and then a person has it.
+ */
 async function answer(needs: TurnNeeds, opened: Turn, answering: Answering): Promise<Done> {
+  const paid = new PaidModels(answering.manner === 'offline' ? [] : needs.models);
+  let done: Done;
+  try {
+    done = await answerWith(paid, { needs, opened, answering });
+  } finally {
+    if (paid.usd > 0) await needs.conversations.keepSpending(opened, paid.usd);
+  }
+  // The owner moved, and the lease may still be ours: whoever owns it now, nobody should have to wait for its end. Only now,
+  // so that the next turn knows what this one has cost.
+  if (done.outcome === 'overtaken') await needs.conversations.releaseTurn(opened);
+  return done;
+}
+
+interface AnswerParts {
+  readonly needs: TurnNeeds;
+  readonly opened: Turn;
+  readonly answering: Answering;
+}
+
+async function answerWith(paid: PaidModels, { needs, opened, answering }: AnswerParts): Promise<Done> {
   const tenant = await needs.tenantOf(opened.tenantId);
-  const deciding = answering.manner === 'offline' ? { ...needs, models: [] } : needs;
+  const deciding = { ...needs, models: paid.models };
   let turn = opened;
-  let costUsd = 0;
   for (let redrafts = 0; ; redrafts += 1) {
     const reason = reasonToSetAside(turn, answering.manner);
     const decided =
@@ -171,14 +198,13 @@ async function answer(needs: TurnNeeds, opened: Turn, answering: Answering): Pro
         ? await decideTurn(deciding, { turn, tenant }, answering)
         : await setAside(needs, { turn, tenant, reason });
     if ('instead' in decided) return await insteadOf(needs, turn, decided);
-    costUsd += decided.draft?.usage.costUsd ?? 0;
     // Up to here nothing has happened that another process could not do again.
     answering.signal.throwIfAborted();
 
     const commit = {
       turnId: newId(TurnId),
       decision: decided.decision,
-      trace: { ...decided.trace, rung: decided.rung, redrafts, ...(costUsd > 0 ? { costUsd } : {}) },
+      trace: { ...decided.trace, rung: decided.rung, redrafts, ...(paid.usd > 0 ? { costUsd: paid.usd } : {}) },
       startedAt: turn.now,
       settles: turn.messages.map((message) => message.id),
       evenIfNewer: reason !== undefined || redrafts >= REDRAFTS_MAX || turn.messages.length >= MESSAGES_PER_TURN,
@@ -186,16 +212,13 @@ async function answer(needs: TurnNeeds, opened: Turn, answering: Answering): Pro
     const read = turn;
     const committed = await inSpan('commit', {}, () => needs.conversations.commitTurn(read, commit));
     if (committed.committed) {
+      paid.forget();
       await afterCommit(needs, { turn, decided, committed });
       tenantTurnCommitted({ tenant: tenant.slug, outcome: outcomeOf(decided.decision) });
       return { outcome: outcomeOf(decided.decision), rung: decided.rung };
     }
     const again = await needs.conversations.reopenTurn(turn);
-    if (again === undefined) {
-      // The owner moved, and the lease may still be ours: whoever owns it now, nobody should have to wait for its end.
-      await needs.conversations.releaseTurn(turn);
-      return { outcome: 'overtaken' };
-    }
+    if (again === undefined) return { outcome: 'overtaken' };
     turn = again;
   }
 }

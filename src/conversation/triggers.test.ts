@@ -55,6 +55,26 @@ describe('what calls a person before anything is asked', () => {
     expect(triggersInWords(says('Oi'), settings({ vipTags: ['VIP'], vipHandoff: 'at-once' }))).toEqual([]);
   });
 
+  it('reads a message once for a turn, however many rules ask, and reads the next turn anew', () => {
+    const rules = settings({ handoffRules: [CANCELLING, ANGRY, BOTH, BILLING] });
+    let reads = 0;
+    const message = {
+      ...unanswered('oi'),
+      get text(): string {
+        reads += 1;
+        return 'Que absurdo, quero CANCELAR';
+      },
+    };
+    const turn = turnOver([message]);
+
+    for (let asked = 0; asked < 5; asked += 1) expect(triggersInWords(turn, rules)).toEqual(['tenant-rule']);
+    expect(routingOf(turn, rules, []).rule).toBe('cancelamento');
+    expect(isTopicForPerson(turn, rules, [])).toBe(true);
+    expect(reads).toBe(1);
+    expect(triggersInWords(turn, settings())).toEqual([]);
+    expect(triggersInWords(says('vou ao Procon'), rules)).toEqual(['threat']);
+  });
+
   it('is looked for in a long text by as many rules as a tenant may have', () => {
     const rules = Array.from({ length: 20 }, (_rule, index) => ({
       name: `regra ${index}`,

@@ -114,6 +114,7 @@ describe('an answer to the question how the service was', () => {
     expect(readCsatAnswer('péssimo, demorou')).toEqual({
       score: 1,
       comment: 'péssimo, demorou',
+      isInWords: true,
       isMoreThanThat: false,
     });
     expect(readCsatAnswer('5')?.comment).toBeUndefined();
@@ -121,19 +122,57 @@ describe('an answer to the question how the service was', () => {
 
   it.each([
     '5, mas meu pedido ainda não chegou',
-    'péssimo, não resolveu',
-    'ótimo! Vocês abrem domingo?',
     '3, quando chega?',
-    'Bom, meu pedido veio errado',
-    'Show! me manda o pix',
-    'Legal, vou pedir 2 pizzas',
-    'Ok, segue meu endereço: Rua das Flores, 10',
     '5 - cancela meu pedido',
-    'ruim, produto quebrado, me liguem',
-    '👍 manda o pix',
     '⭐⭐ veio frio',
     `5, ${'muito '.repeat(40)}`,
   ])('is a message as well when something is not over: %s', (text) => {
     expect(readCsatAnswer(text)).toMatchObject({ isMoreThanThat: true });
+  });
+
+  it.each([
+    'Bom, meu pedido veio errado',
+    'Bom, ainda não chegou',
+    'Bom, meu problema',
+    'Boa, e o boleto?',
+    'Show! me manda o pix',
+    'Legal, vou pedir 2 pizzas',
+    'Ok, segue meu endereço: Rua das Flores, 10',
+    'ótimo! Vocês abrem domingo?',
+    'Perfeito, então manda mais três caixas',
+    'Top, quero outra camiseta igual',
+    'Excelente, aguardo a nota fiscal',
+    'ruim, produto quebrado, me liguem',
+    'Péssimo, meu bolo chegou amassado',
+    'normal, mas cadê o reembolso',
+    'Bom, não resolveu',
+    'Dois, por favor, de chocolate',
+    'Um, o azul',
+    'Good, but where is my order',
+    '👍 manda o pix',
+    '😡 meu pedido veio errado',
+  ])('is not heard in a word that begins something else: %s', (text) => {
+    expect(readCsatAnswer(text)).toBeUndefined();
+  });
+
+  it.each([
+    ['Bom, mas demorou um pouco', 4],
+    ['Boa!! Obrigada pela ajuda', 4],
+    ['legal, resolveu meu problema', 4],
+    ['Gostei, fui bem atendida', 4],
+    ['ótimo, me ajudou muito', 5],
+    ['Excelente! A equipe foi muito atenciosa e rápida', 5],
+    ['Perfeito, obrigado', 5],
+    ['péssimo, não resolveu', 1],
+    ['Péssimo, não resolveram nada', 1],
+    ['ruim, esperei demais', 2],
+    ['horrível, ninguém me atendeu', 1],
+    ['regular, demorou', 3],
+    ['cinco, muito bom', 5],
+    ['Nota dez! Parabéns', 5],
+    ['👍 muito bom', 5],
+    ['😡 não resolveram', 1],
+  ])('is heard in a word with nothing beside it but praise and blame: %s', (text, score) => {
+    expect(readCsatAnswer(text)).toMatchObject({ score, isMoreThanThat: false });
   });
 });

@@ -3,6 +3,8 @@ import { isClosingThanks } from './closing-thanks.ts';
 /** What a customer says about the service, from 1 to 5. */
 export interface CsatAnswer {
   readonly score: number;
+  /** A word or a face and no number: what is said in the next message is said beside it. */
+  readonly isInWords: boolean;
   /** What the customer says beside the score. */
   readonly comment: string | undefined;
   /** Whether the rest is anything but thanks and praise or blame: then it is a message as well, and is answered. */
@@ -94,14 +96,23 @@ const JUDGING = [
   'educad[oa]s?|simpatic[oa]s?|prestativ[oa]s?|gentil|gentis|eficientes?|eficiencia|parabens|nota|melhor|pior|recomendo',
   'demorou|demorad[oa]|demora|lent[oa]|devagar|confus[oa]|gross[oa]s?|mal educad[oa]s?|falta de respeito|descaso',
   'atendimento|servico|atendente|equipe|empresa|loja|resposta|voces|vcs|foi|foram|e|o|a|os|as|de|do|da|com|achei|gostei|fiquei',
+  'mas|porem|so que|atendid[oa]s?|fui|me|ajud(?:ou|aram)|(?:resolv|tir|respond)(?:ou|aram|eu|eram)(?: (?:[oa] )?(?:meu|minha) (?:problema|duvida|caso))?|resolvido|paciencia',
+  'esper(?:ei|a|ar)|horas?|minutos|robo|bot|assistente|desde o inicio|do inicio ao fim',
   'very|really|so|slow|fast|quick|helpful|friendly|rude|polite|service|was|the|and|it|a bit|too|team|you|were|kind|nice',
 ].join('|');
 const JUDGING_WORDS = new RegExp(`(?<= )(?:${JUDGING})(?= )`, 'g');
 
+/** Blame of the service beside a bad mark. Beside a good one the same words are a matter that is not over. */
+const BLAMING_WORDS =
+  /(?<= )(?:(?:nao|ninguem|nada) (?:me |foi )?(?:resolv\w{1,5}|ajud\w{1,5}|respond\w{1,5}|atend\w{1,5})|nada|ninguem)(?= )/g;
+const BLAMED_MAX = 2;
+
 /**
  * Reads a customer's answer to the question how the service was, however it is typed: a digit, a word, stars, a thumb.
  *
- * Five is the best. Above five the customer counts to ten, as many here do. Undefined: this is no answer. Pure.
+ * Five is the best. Above five the customer counts to ten, as many here do. Undefined: this is no answer. A digit and stars
+ * are a mark whatever follows; a word and a face begin other talk as well ("Bom, meu pedido veio errado"), and are a mark only
+ * when the message is about nothing else. Pure.
  */
 export function readCsatAnswer(text: string): CsatAnswer | undefined {
   if (text.length > ANSWER_CHARACTERS_MAX) return undefined;
@@ -110,21 +121,23 @@ export function readCsatAnswer(text: string): CsatAnswer | undefined {
   const found = byStars(looked) ?? byNumber(folded(looked)) ?? byWord(folded(looked)) ?? byFace(looked);
   if (found === undefined) return undefined;
   const rest = found.rest.trim();
-  return {
-    score: found.score,
-    comment: rest === '' ? undefined : typed,
-    isMoreThanThat: typed.length > looked.length || !isJudgement(rest),
-  };
+  const isMoreThanThat = typed.length > looked.length || !isJudgement(found.score, rest);
+  if (found.isInWords && isMoreThanThat) return undefined;
+  return { score: found.score, isInWords: found.isInWords, comment: rest === '' ? undefined : typed, isMoreThanThat };
 }
 
 /** Whether nothing is left of it beside thanks and what judges. What nobody has thought of here is answered. */
-function isJudgement(rest: string): boolean {
+function isJudgement(score: number, rest: string): boolean {
   if (rest.includes('?')) return false;
   if (isThanks(rest)) return true;
   const words = folded(rest)
     .replace(/[^\p{L}\p{N}]+/gu, ' ')
     .trim();
-  return isThanks(` ${words} `.replace(JUDGING_WORDS, ''));
+  const others = (score <= BLAMED_MAX ? ` ${words} `.replace(BLAMING_WORDS, '') : ` ${words} `).replace(
+    JUDGING_WORDS,
+    '',
+  );
+  return isThanks(others);
 }
 
 function isThanks(text: string): boolean {
@@ -133,6 +146,8 @@ function isThanks(text: string): boolean {
 
 interface Found {
   readonly score: number;
+  /** A word or a face, which are said of other things too. */
+  readonly isInWords: boolean;
   readonly rest: string;
 }
 
@@ -140,7 +155,7 @@ function byStars(text: string): Found | undefined {
   const stars = STARS.exec(text)?.[0];
   if (stars === undefined) return undefined;
   const count = stars.match(/⭐|🌟|★/gu)?.length ?? 0;
-  return count > 5 ? undefined : { score: count, rest: text.slice(stars.length) };
+  return count > 5 ? undefined : { score: count, isInWords: false, rest: text.slice(stars.length) };
 }
 
 function byNumber(text: string): Found | undefined {
@@ -149,13 +164,14 @@ function byNumber(text: string): Found | undefined {
   const value = NUMBER_WORDS[number] ?? Number(number.replace(',', '.'));
   const isOfTen = scale === '10' || scale === 'dez' || scale === 'ten' || value > 5;
   if (value > 10) return undefined;
-  return { score: Math.min(5, Math.max(1, Math.round(isOfTen ? value / 2 : value))), rest };
+  const score = Math.min(5, Math.max(1, Math.round(isOfTen ? value / 2 : value)));
+  return { score, isInWords: number in NUMBER_WORDS, rest };
 }
 
 function byWord(text: string): Found | undefined {
   for (const [score, pattern] of BY_WORD) {
     const match = pattern.exec(text);
-    if (match !== null) return { score, rest: match[1] ?? '' };
+    if (match !== null) return { score, isInWords: true, rest: match[1] ?? '' };
   }
   return undefined;
 }
@@ -164,7 +180,11 @@ function byWord(text: string): Found | undefined {
 function byFace(text: string): Found | undefined {
   for (const [score, faces] of FACES) {
     if (faces.test(text))
-      return { score, rest: text.replace(/^(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|\u200d|\ufe0f|\s)+/u, '') };
+      return {
+        score,
+        isInWords: true,
+        rest: text.replace(/^(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|\u200d|\ufe0f|\s)+/u, ''),
+      };
   }
   return undefined;
 }

@@ -29,7 +29,10 @@ export interface KeepPacketsNeeds extends PacketReading {
   /** Whether a model may write for this handoff's tenant. */
   readonly mayAskModel: (handoffId: string) => Promise<boolean>;
   /** What a model wrote within the time it has; undefined when none answered. */
-  readonly ask: (request: ComposeRequest, signal: AbortSignal) => Promise<string | undefined>;
+  readonly ask: (
+    request: ComposeRequest,
+    asking: { handoffId: string; signal: AbortSignal },
+  ) => Promise<string | undefined>;
   /** Kept from round to round. */
   readonly failing: PacketFailures;
   readonly log: Logger;
@@ -97,9 +100,9 @@ export async function improvePackets(needs: KeepPacketsNeeds, signal: AbortSigna
 async function improve(needs: KeepPacketsNeeds, handoffId: string, signal: AbortSignal): Promise<void> {
   const facts = await readPacketFacts(needs.db, needs, handoffId);
   if (facts === undefined) return;
-  const reply = await needs.ask(packetRequest(facts), signal);
+  const reply = await needs.ask(packetRequest(facts), { handoffId, signal });
   const packet = reply === undefined ? undefined : packetFromModel(writePacket(facts), reply, facts);
-  if (packet !== undefined) await saveImprovedPacket(needs.db, handoffId, packet);
+  if (packet !== undefined) await saveImprovedPacket(needs.db, handoffId, { packet, readAt: facts.now });
   const outcome = reply === undefined ? 'no-answer' : packet === undefined ? 'not-traceable' : 'written';
   packetImproved(needs.log, { handoffId, outcome });
 }

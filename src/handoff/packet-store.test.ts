@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import { createTestDatabase } from '../../test/support/database.ts';
 import type { TestDatabase } from '../../test/support/database.ts';
 import { PanelTown } from '../../test/support/panel-town.ts';
@@ -139,6 +140,71 @@ describe('a packet in the database', () => {
 
     expect(await improvePackets(worker('wants: Tudo. [m1]'), LIVING)).toBe(0);
     expect((await findPacket(database.db, reading, id))?.packet.writtenBy).toBe('rule');
+  });
+});
+
+describe('a packet of before the customer took something back', () => {
+  const takesBack = (id: string | undefined, more: object = {}) =>
+    database.db
+      .updateTable('message')
+      .set({ deleted_at: sql<Date>`now()`, ...more })
+      .where('id', '=', String(id))
+      .execute();
+
+  const shown = async (handoffId: string): Promise<string> => {
+    const found = await findPacket(database.db, reading, handoffId);
+    return `${JSON.stringify(found?.packet)} ${String(await packetTextFor(database.db, reading, handoffId))}`;
+  };
+
+  it('shows it no more, and the rest still', async () => {
+    const { id, ids } = await called(['Meu bolo não chegou', 'Meu cartão é 4111']);
+    await writePackets(worker());
+    expect(await shown(id)).toContain('4111');
+
+    await takesBack(ids[1]);
+
+    expect(await shown(id)).not.toContain('4111');
+    expect(await shown(id)).not.toContain(String(ids[1]));
+    expect(await shown(id)).toContain('Meu bolo não chegou');
+    const sections = (await findPacket(database.db, reading, id))?.packet.sections;
+    expect(sections?.find(({ name }) => name === 'time-left')?.sentences).toHaveLength(1);
+  });
+
+  it('shows nothing of a model that had read it, though its sentence names another message', async () => {
+    const { id, ids } = await called(['Meu bolo não chegou', 'Meu cartão é 4111']);
+    await writePackets(worker());
+    await improvePackets(worker('wants: Quer o bolo que pagou com o 4111. [m1]'), LIVING);
+
+    await takesBack(ids[1]);
+
+    expect(await shown(id)).not.toContain('4111');
+    expect((await findPacket(database.db, reading, id))?.packet.writtenBy).toBe('rule');
+  });
+
+  it('shows nothing of a model that was still at it', async () => {
+    const { id, ids } = await called(['Meu bolo não chegou', 'Meu cartão é 4111']);
+    await writePackets(worker());
+    const slow: KeepPacketsNeeds = {
+      ...worker(),
+      ask: async () => {
+        await takesBack(ids[1]);
+        return 'wants: Quer o bolo que pagou com o 4111. [m1]';
+      },
+    };
+
+    await improvePackets(slow, LIVING);
+
+    expect(await shown(id)).not.toContain('4111');
+  });
+
+  it('is the packet that was written where it was taken back long before', async () => {
+    const { id, ids } = await called(['Oi', 'Meu bolo não chegou']);
+    await takesBack(ids[0], { deleted_at: new Date(Date.now() - 600_000) });
+    await writePackets(worker());
+
+    await improvePackets(worker('wants: Quer o bolo. [m1]'), LIVING);
+
+    expect((await findPacket(database.db, reading, id))?.packet.writtenBy).toBe('model');
   });
 });
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Kysely } from 'kysely';
+import type { Kysely, RawBuilder } from 'kysely';
 import { z } from 'zod';
 import { MessageId, TenantId } from '../vocabulary/ids.ts';
 import { MESSAGE_KINDS } from '../vocabulary/message.ts';
@@ -17,6 +17,8 @@ const SOURCES_MAX = 5;
 export const TRIES_MAX = 2;
 /** From one try of a model to the next: longer than a try may take. */
 const TRY_AGAIN_MS = 60_000;
+/** A deletion bears the time at which it began; by this long after, it is committed, and whoever reads sees it. */
+const COMMITTED_WITHIN_MS = 5_000;
 
 /** What facts and words of a packet depend on beside the rows. */
 export interface PacketReading {
@@ -122,21 +124,31 @@ export async function claimPacketsToImprove(db: Kysely<Schema>, limit: number): 
   return rows.flatMap(({ handoff_id: id, state }) => (state === 'waiting' ? [id] : []));
 }
 
-/** What a model wrote takes the rule's place. */
-export async function saveImprovedPacket(db: Kysely<Schema>, handoffId: string, packet: Packet): Promise<void> {
+/**
+ * What a model wrote takes the rule's place. It counts as written when its facts were read: what is taken back while the model
+ * writes is taken back from it as well.
+ */
+export async function saveImprovedPacket(
+  db: Kysely<Schema>,
+  handoffId: string,
+  { packet, readAt }: { packet: Packet; readAt: Date },
+): Promise<void> {
   await db
     .updateTable('handoff_packet')
     .set({
       packet: JSON.stringify(packet),
       written_by: packet.writtenBy,
       improve_at: null,
-      written_at: sql<Date>`now()`,
+      written_at: readAt,
     })
     .where('handoff_id', '=', handoffId)
     .execute();
 }
 
-/** The packet as it stands, with the time that is left now; by rule and not yet kept where nobody has written one. */
+/**
+ * The packet as it stands, with the time that is left now; by rule and not yet kept where nobody has written one. What the
+ * customer has taken back since it was written is in no packet: then it is written by rule as well, out of what is left.
+ */
 export async function findPacket(
   db: Kysely<Schema>,
   reading: PacketReading,
@@ -148,9 +160,21 @@ export async function findPacket(
     .selectFrom('handoff_packet')
     .select('packet')
     .where('handoff_id', '=', handoffId)
+    .where((is) => is.not(is.exists(takenBackSince())))
     .executeTakeFirst();
   const packet = row === undefined ? writePacket(facts) : withTimeLeft(Packet.parse(row.packet), facts);
   return { packet, facts };
+}
+
+/**
+ * What was taken back after the facts of a packet were read. Any such message counts:
+ * a model's sentence about one message may hold the words of its neighbour.
+ */
+function takenBackSince(): RawBuilder<unknown> {
+  return sql`(
+    select 1 from message m join handoff h on h.conversation_id = m.conversation_id and h.tenant_id = m.tenant_id
+     where h.id = handoff_packet.handoff_id
+       and m.deleted_at > handoff_packet.written_at - ${COMMITTED_WITHIN_MS} * interval '1 millisecond')`;
 }
 
 /** The packet as text for a ticket's note; undefined when there is no such handoff. */

@@ -52,7 +52,8 @@ const CHANGE_OF: Readonly<Record<'taken' | 'returned' | 'closed', Pick<TicketOwn
  * back to the bot, or closed it. The epoch is raised in the same transaction, so that the bot does not talk over anybody.
  *
  * What was shown before the owner last changed is remembered and changes nothing: it may be older than the decision. That an
- * earlier ticket of the customer is closed, now that there is another one, is not even remembered.
+ * earlier ticket of the customer is closed, now that there is another one, is not even remembered. What shows a return of our
+ * own (ticket-return.ts), on its way or done, is nobody's doing but ours.
  * Safe to repeat: only a change means anything.
  */
 export async function observeTicket(needs: TicketNeeds, shown: ShownTicket): Promise<TicketMeaning> {
@@ -61,9 +62,10 @@ export async function observeTicket(needs: TicketNeeds, shown: ShownTicket): Pro
     const before = await lockTicket(tx, shown);
     if (before === undefined || before.is_older_sight || isEarlierTicket(before, shown)) return 'nothing';
     await remember(tx, shown);
-    if (shown.isOurDoing === true || before.is_older_than_owner) return 'nothing';
+    if (shown.isOurDoing === true || before.is_older_than_owner || before.is_being_returned) return 'nothing';
     const means = meaningOf({ ...sightOf(before, seen), isEvent: shown.isEvent });
     if (means === 'nothing' || means === 'strange-status') return means;
+    if (means === 'taken' && !shown.isEvent && before.is_to_return) return 'nothing';
     if (means === 'closed' && before.owner === 'bot' && before.is_busy) return 'ignored';
     const place = { conversationId, tenantId: TenantId.parse(before.tenant_id), open: before.open ?? undefined };
     await needs.changeOwner(tx, { ...place, ...CHANGE_OF[means] });
@@ -129,11 +131,15 @@ interface LockedTicket {
   readonly user_id: number | null;
   readonly is_older_sight: boolean;
   readonly is_older_than_owner: boolean;
+  /** It is where we are just taking it: our own doing, whoever tells of it. */
+  readonly is_being_returned: boolean;
+  /** It is to be taken back from people and has not been: that somebody still has it says nothing new. */
+  readonly is_to_return: boolean;
   /** The bot owes an answer, or one is on its way. */
   readonly is_busy: boolean;
 }
 
-async function lockTicket(tx: Tx, { conversationId, at }: ShownTicket): Promise<LockedTicket | undefined> {
+async function lockTicket(tx: Tx, { conversationId, at, seen }: ShownTicket): Promise<LockedTicket | undefined> {
   // The lock first and alone: what is read with it must be as whoever had it before left it.
   await sql`select from conversation where id = ${conversationId} for no key update`.execute(tx);
   const { rows } = await sql<LockedTicket>`
@@ -141,9 +147,13 @@ async function lockTicket(tx: Tx, { conversationId, at }: ShownTicket): Promise<
            (select o.state from handoff o where o.conversation_id = c.id and o.state in ('waiting', 'taken')) as open, t.ticket_id, t.status, t.queue_id, t.user_id,
            coalesce(t.seen_at > ${at ?? null}::timestamptz, false) as is_older_sight,
            coalesce(c.owner_since > ${at ?? null}::timestamptz, false) as is_older_than_owner,
+           coalesce(r.state = 'moving' and case r.goal when 'closed' then ${seen.status === 'closed'}
+             else ${seen.status !== 'closed' && seen.userId === undefined} and h.bot_queue_id is not distinct from ${seen.queueId ?? null}::integer end, false) as is_being_returned,
+           coalesce(r.state in ('pending', 'moving') and c.owner <> 'human', false) as is_to_return,
            exists (select from message m where m.conversation_id = c.id and m.author = 'customer' and m.settled_at is null)
              or exists (select from outbox o where o.conversation_id = c.id and o.state in ('pending', 'sending', 'unknown')) as is_busy
       from conversation c join channel h on h.id = c.channel_id left join ticket_state t on t.conversation_id = c.id
+           left join ticket_return r on r.conversation_id = c.id
      where c.id = ${conversationId}`.execute(tx);
   return rows[0];
 }

@@ -26,7 +26,8 @@ const EVERY_SECONDS = 60;
 /** With a round every ten seconds that is at most 30 looks a minute for a channel: its gateway serves people. */
 const PER_CHANNEL_MAX = 5;
 const PER_ROUND_MAX = 100;
-const LOOK_MS = 10_000;
+/** Longer than one request may take, so that a gateway which is silent is known as such. */
+const LOOK_MS = 20_000;
 /** Channels that are being looked at, in one process. */
 const CHANNELS_AT_ONCE_MAX = 50;
 /** Channels that cannot be read are left out for so long: somebody has to change their configuration first. */

@@ -11,6 +11,7 @@ import { PanelTown } from '../../test/support/panel-town.ts';
 import type { TownTenant } from '../../test/support/panel-town.ts';
 import { followTicket, observeTicket } from './ticket-store.ts';
 import type { ShownTicket, TicketNeeds } from './ticket-store.ts';
+import { noteTicketReturn, TicketReturnStore } from './ticket-return-store.ts';
 import { AT_ONE_CHANNEL_MAX, reviveTransfer, TransferStore } from './transfer-store.ts';
 import type { ClaimedTransfer, TransferEnd } from './transfer-store.ts';
 
@@ -248,6 +249,38 @@ describe('a ticket that a gateway shows', () => {
     await sql`update channel set handoff_not_people = '{}' where id = ${bakery.channelId}`.execute(db);
 
     expect([atFirst, then]).toEqual(['nothing', 'taken']);
+  });
+
+  /** A person had it, gave it back, and the ticket is on its way. */
+  async function isBeingReturned(to: 'bot' | 'nobody' = 'bot'): Promise<void> {
+    const { db } = database;
+    await sql`delete from ticket_return`.execute(db);
+    await sql`update channel set bot_queue_id = 3 where id = ${bakery.channelId}`.execute(db);
+    await shows(accepted, { isEvent: true });
+    await db.transaction().execute(async (tx) => {
+      await changeOwner(tx, { conversationId, to, reason: 'returned' });
+      await noteTicketReturn(tx, conversationId);
+    });
+    expect(await new TicketReturnStore(db).claim(10)).toMatchObject([{ conversationId, attempt: 1 }]);
+  }
+
+  it('as we are just making it is no person’s doing, whoever owns the conversation by then', async () => {
+    await isBeingReturned();
+    await change('human');
+    expect(await shows(ticket, { isEvent: true })).toBe('nothing');
+
+    await change('bot');
+    await isBeingReturned('nobody');
+    await change('bot');
+    expect(await shows(closed, { isEvent: true })).toBe('nothing');
+    expect(await conversation()).toMatchObject({ owner: 'bot' });
+  });
+
+  it('as still a person’s while it is on its way back does not take the conversation again; an event does', async () => {
+    await isBeingReturned();
+
+    expect(await shows({ ...accepted, userId: 13 })).toBe('nothing');
+    expect(await shows({ ...accepted, userId: 14 }, { isEvent: true })).toBe('taken');
   });
 
   it('of a conversation that is gone says nothing', async () => {

@@ -28,11 +28,15 @@ export interface ClaimedTransfer {
   /** This try, from 1. */
   readonly attempt: number;
   readonly isWaiting: boolean;
+  /** Somebody waits or has come: what they are told is of use to somebody. */
+  readonly isOpen: boolean;
+  /** An earlier try has seen the ticket where it shall be: what is left is the note. */
+  readonly isThere: boolean;
   readonly reason: string;
   /** A logical name; the channel's configuration says what it stands for. */
   readonly destination: string | undefined;
   readonly ticketId: string | undefined;
-  readonly noteState: 'writing' | 'written' | 'not-possible' | undefined;
+  readonly noteState: 'writing' | 'written' | 'not-possible' | 'failed' | undefined;
 }
 
 export interface TransferEnd {
@@ -40,6 +44,8 @@ export interface TransferEnd {
   readonly reason: string | undefined;
   readonly ticketId?: string | undefined;
   readonly to?: TicketDestination | undefined;
+  /** For `pending`: the ticket is there, and its note is not. */
+  readonly isThere?: boolean;
   /** For `pending`: when to try again. */
   readonly retryInMs?: number;
 }
@@ -81,6 +87,8 @@ export class TransferStore {
           from handoff_transfer t join handoff h on h.id = t.handoff_id join conversation c on c.id = t.conversation_id
                left join moving on moving.channel_id = c.channel_id
          where t.state in ('pending', 'moving') and t.due_at <= clock_timestamp()
+           and not exists (select from ticket_return r where r.conversation_id = t.conversation_id
+                              and r.state = 'moving' and r.due_at > clock_timestamp())
            and (h.packet_at is not null or h.state <> 'waiting'
                 or t.created_at < clock_timestamp() - ${PACKET_WAIT_MS} * interval '1 millisecond')
       ), due as (
@@ -93,8 +101,8 @@ export class TransferStore {
                due_at = clock_timestamp() + ${CLAIM_MS} * interval '1 millisecond'
           from due where t.handoff_id = due.handoff_id returning t.*
       )
-      select t.handoff_id, t.tenant_id, t.conversation_id, t.claim_id, t.attempts, t.note_state, t.ticket_id,
-             h.state = 'waiting' as is_waiting, h.reason, h.destination, c.channel_id, c.gateway_ticket_id
+      select t.handoff_id, t.tenant_id, t.conversation_id, t.claim_id, t.attempts, t.note_state, t.is_there, t.ticket_id,
+             h.state = 'waiting' as is_waiting, h.state in ('waiting', 'taken') as is_open, h.reason, h.destination, c.channel_id, c.gateway_ticket_id
         from claimed t join handoff h on h.id = t.handoff_id join conversation c on c.id = t.conversation_id
        order by t.created_at`.execute(this.#db);
     return rows.map(claimFromRow);
@@ -132,7 +140,7 @@ export class TransferStore {
              ticket_id = coalesce(${end.ticketId ?? null}, ticket_id), queue_id = coalesce(${end.to?.queueId ?? null}::integer, queue_id),
              user_id = coalesce(${end.to?.userId ?? null}::integer, user_id),
              due_at = clock_timestamp() + ${end.retryInMs ?? 0} * interval '1 millisecond',
-             settled_at = case when ${isSettled} then clock_timestamp() end,
+             is_there = is_there or ${end.isThere ?? false}, settled_at = case when ${isSettled} then clock_timestamp() end,
              history = history || jsonb_build_array(${JSON.stringify(entry)}::jsonb || jsonb_build_object('at', clock_timestamp()))
        where handoff_id = ${handoffId} and claim_id = ${claimId}`.execute(tx);
     return numAffectedRows > 0n;
@@ -161,9 +169,11 @@ interface ClaimedRow {
   readonly claim_id: string;
   readonly attempts: number;
   readonly is_waiting: boolean;
+  readonly is_open: boolean;
+  readonly is_there: boolean;
   readonly reason: string;
   readonly destination: string | null;
-  readonly note_state: 'writing' | 'written' | 'not-possible' | null;
+  readonly note_state: NonNullable<ClaimedTransfer['noteState']> | null;
   readonly ticket_id: string | null;
   readonly gateway_ticket_id: string | null;
 }
@@ -177,6 +187,8 @@ function claimFromRow(row: ClaimedRow): ClaimedTransfer {
     claimId: row.claim_id,
     attempt: row.attempts,
     isWaiting: row.is_waiting,
+    isOpen: row.is_open,
+    isThere: row.is_there,
     reason: row.reason,
     destination: row.destination ?? undefined,
     // The conversation's own comes first: it follows the webhooks.

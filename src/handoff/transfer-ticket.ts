@@ -52,13 +52,16 @@ export async function transferTicket(
   stopping: AbortSignal,
 ): Promise<void> {
   const signal = deadlineSignal(TRY_MS, stopping);
-  const end = await tried(needs, claim, signal).catch((error: unknown): TransferEnd => {
+  const last = await tried(needs, claim, signal).catch((error: unknown): TransferEnd => {
     if (stopping.aborted) return { state: 'pending', reason: 'interrupted', retryInMs: 0 };
     if (signal.aborted) return again(claim, 'too-slow');
     if (error instanceof Failure) return again(claim, reasonOf(error));
     needs.log.error({ err: error, handoffId: claim.handoffId }, 'A ticket could not be moved');
     return again(claim, 'failed');
   });
+  // A ticket that is there stays there, whatever becomes of its note.
+  const isOver = last.state !== 'pending' && last.state !== 'verified';
+  const end = claim.isThere && isOver ? await withoutNote(needs, claim) : last;
   const isOurs = await needs.db.transaction().execute(async (tx) => {
     const isEnded = await needs.transfers.end(tx, claim, end);
     const { tenantId, handoffId, conversationId } = claim;
@@ -80,7 +83,8 @@ export async function transferTicket(
 }
 
 async function tried(needs: TransferNeeds, claim: ClaimedTransfer, signal: AbortSignal): Promise<TransferEnd> {
-  if (!claim.isWaiting) return { state: 'moot', reason: 'no-longer-waiting' };
+  if (claim.isThere && !claim.isOpen) return await withoutNote(needs, claim);
+  if (!claim.isWaiting && !claim.isThere) return { state: 'moot', reason: 'no-longer-waiting' };
   const channel = await needs.channelOf(claim.channelId);
   const to = channel && destinationOf(channel.handoff, claim.destination);
   if (channel === undefined || to === undefined) return { state: 'not-possible', reason: 'no-destination' };
@@ -89,8 +93,9 @@ async function tried(needs: TransferNeeds, claim: ClaimedTransfer, signal: Abort
 
   const found = await findTicket(needs, claim, { channel, signal });
   if (typeof found === 'string') return again(claim, found, to);
-  const way: Way = { channel, ticketId: found.id, to, signal };
-  await writeNote(needs, claim, way);
+  const hasNote = await writeNote(needs, claim, { channel, ticketId: found.id, signal });
+  if (claim.isThere) return hasNote ? { state: 'verified', reason: undefined } : await noteAgain(needs, claim, to);
+  const way: Way = { channel, ticketId: found.id, to, signal, hasNote };
   // Somebody who accepted it since the last try keeps it.
   if (isAt(found, to) || (claim.attempt > 1 && isWithPerson(found)))
     return await arrived(needs, claim, { ...way, seen: found });
@@ -100,17 +105,22 @@ async function tried(needs: TransferNeeds, claim: ClaimedTransfer, signal: Abort
   return await moved(needs, claim, way);
 }
 
+/** Why a ticket that is there is not done with. */
+const NO_NOTE = 'note-not-written';
+
 interface Way {
   readonly channel: Channel;
   readonly ticketId: string;
   readonly to: TicketDestination;
   readonly signal: AbortSignal;
+  /** Whether the note is there, as far as there can be one. */
+  readonly hasNote: boolean;
 }
 
 /** The ticket as it is now. One that was named to us and is gone, or whose time is over, may have a successor. */
-async function findTicket(
-  { tickets, recipientOf }: TransferNeeds,
-  { ticketId, tenantId, conversationId }: ClaimedTransfer,
+export async function findTicket(
+  { tickets, recipientOf }: Pick<TransferNeeds, 'tickets' | 'recipientOf'>,
+  { ticketId, tenantId, conversationId }: Pick<ClaimedTransfer, 'ticketId' | 'tenantId' | 'conversationId'>,
   { channel, signal }: { readonly channel: Channel; readonly signal: AbortSignal },
 ): Promise<TicketState | 'no-ticket' | 'of-another-company'> {
   const named = ticketId === undefined ? 'not-there' : await tickets.readTicket(channel.gateway, ticketId, signal);
@@ -122,9 +132,18 @@ async function findTicket(
   return named === 'not-there' ? 'no-ticket' : named;
 }
 
-/** A note that cannot be written keeps nobody from the customer: the packet is to be had from our API as well. */
-async function writeNote(needs: TransferNeeds, claim: ClaimedTransfer, way: Way): Promise<void> {
-  if (claim.noteState === 'written' || claim.noteState === 'not-possible') return;
+/**
+ * A note that cannot be written keeps nobody from the customer: the packet is to be had from our API as well, and the note is
+ * tried again when the ticket is there.
+ *
+ * @returns whether it is there, or never can be.
+ */
+async function writeNote(
+  needs: TransferNeeds,
+  claim: ClaimedTransfer,
+  way: Pick<Way, 'channel' | 'ticketId' | 'signal'>,
+): Promise<boolean> {
+  if (claim.noteState === 'written' || claim.noteState === 'not-possible') return true;
   const mark = `[${claim.handoffId.slice(0, 8)}]`;
   const words = (await needs.packetTextFor(claim.handoffId)) ?? `Plantão: ${claim.reason}`;
   await needs.transfers.saveNote(claim, 'writing');
@@ -132,10 +151,25 @@ async function writeNote(needs: TransferNeeds, claim: ClaimedTransfer, way: Way)
     const note = { ticketId: way.ticketId, text: `${words}\n\n${mark}`, mark, wasTried: claim.noteState === 'writing' };
     const outcome = await needs.tickets.writeNote(way.channel.gateway, note, way.signal);
     await needs.transfers.saveNote(claim, outcome === 'not-possible' ? outcome : 'written');
+    return true;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     needs.log.warn({ err: error, handoffId: claim.handoffId }, 'The note for the person could not be written');
+    return false;
   }
+}
+
+/** The ticket is there without its note, which is tried as often as the move. */
+async function noteAgain(needs: TransferNeeds, claim: ClaimedTransfer, to: TicketDestination): Promise<TransferEnd> {
+  const retryInMs = waitAfterMs(claim.attempt);
+  if (retryInMs === undefined) return await withoutNote(needs, claim);
+  return { state: 'pending', reason: NO_NOTE, to, isThere: true, retryInMs };
+}
+
+/** Nobody needs a note any more, or it cannot be written: the move is what counts, and it went well. */
+async function withoutNote(needs: TransferNeeds, claim: ClaimedTransfer): Promise<TransferEnd> {
+  await needs.transfers.saveNote(claim, 'failed');
+  return { state: 'verified', reason: NO_NOTE };
 }
 
 /** Moves the ticket and looks. What the gateway said about the move is only the reason when it is not there. */
@@ -161,12 +195,13 @@ async function moved(needs: TransferNeeds, claim: ClaimedTransfer, way: Way): Pr
 /** A user to whom we have assigned the ticket has not come yet; one who accepted it from the queue has. */
 async function arrived(
   needs: TransferNeeds,
-  { conversationId }: ClaimedTransfer,
+  claim: ClaimedTransfer,
   here: Way & { readonly seen: TicketState },
 ): Promise<TransferEnd> {
-  const { to, ticketId, seen } = here;
+  const { to, ticketId, seen, hasNote } = here;
   const isOurDoing = to.userId !== undefined && seen.userId === to.userId;
-  await needs.noteTicket(conversationId, seen, { isOurDoing });
+  await needs.noteTicket(claim.conversationId, seen, { isOurDoing });
+  if (!hasNote) return { ...(await noteAgain(needs, claim, to)), ticketId };
   return { state: 'verified', reason: undefined, ticketId, to };
 }
 

@@ -8,6 +8,10 @@ import type { TicketState } from '../vocabulary/ticket.ts';
 export const TRANSFER_STATES = ['pending', 'moving', 'verified', 'failed', 'not-possible', 'moot'] as const;
 export type TransferState = (typeof TRANSFER_STATES)[number];
 
+/** Where a ticket is to be when the conversation is no person's any more: with the bot, or over. */
+export const RETURN_GOALS = ['bot', 'closed'] as const;
+export type ReturnGoal = (typeof RETURN_GOALS)[number];
+
 /** Where a channel's tickets go when a person is called: the default, and queues by the names that rules use. */
 export interface Destinations {
   readonly queueId: number | undefined;

@@ -64,6 +64,7 @@ describe('the list of conversations', () => {
           handoff: null,
           sla: [],
           transfer: null,
+          ticketReturn: null,
           waitingSince: '2026-03-01T12:00:01.000Z',
           lastMessageAt: expect.any(String),
           createdAt: expect.any(String),

@@ -97,6 +97,41 @@ describe('a notification target', () => {
     expect([statuses, left]).toEqual([[204, 404], []]);
   });
 
+  it.each([
+    ['are ended first', () => Promise.resolve(), { alarmsEnded: 2, alarmsLeft: 0 }],
+    [
+      'are counted where they cannot be ended',
+      () => Promise.reject(new Failure('NOTIFICATION_CREDENTIALS_REFUSED')),
+      { alarmsEnded: 0, alarmsLeft: 2 },
+    ],
+  ])('that is deleted leaves no alarm ringing: those that do %s', async (_case, answer, alarms) => {
+    const id = await made(ADDRESSES[1]);
+    const row = { tenant_id: clinic.id, target_id: id, kind: 'handoff', subject_id: id };
+    const end = { action: 'resolve', payload: JSON.stringify({ alarm: 'handoff:2' }) };
+    const rows = [
+      { ...row, id: randomUUID(), key: 'handoff:1', state: 'sent', is_alarm_open: true },
+      { ...row, id: randomUUID(), key: 'resolve:handoff:2', ...end },
+      { ...row, id: randomUUID(), key: 'handoff:3', state: 'sent' },
+    ];
+    await database.db.insertInto('notification').values(rows).execute();
+    const told: Notice[] = [];
+    town.notifier = {
+      tell: (_address, notice) => {
+        told.push(notice);
+        return answer();
+      },
+    };
+
+    const { status } = await call('delete', `${PATH}/${id}`);
+
+    expect(status).toBe(204);
+    expect(told.map(({ action, alarmKey }) => [action, alarmKey]).toSorted()).toEqual([
+      ['resolve', 'plantao-handoff:1'],
+      ['resolve', 'plantao-handoff:2'],
+    ]);
+    expect(town.logged.at(-1)).toContain(JSON.stringify(alarms).slice(1, -1));
+  });
+
   it.each<[string, object, string]>([
     ['a file', { to: { kind: 'slack', url: 'file:///etc/passwd' } }, 'body.to.url'],
     ['a user in the address', { to: { kind: 'slack', url: 'https://a:b@slack.example/x' } }, 'body.to.url'],

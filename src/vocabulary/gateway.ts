@@ -123,6 +123,8 @@ export interface GatewayTickets {
     move: { readonly ticketId: string; readonly to: TicketDestination },
     signal: AbortSignal,
   ): Promise<void>;
+  /** Ends the matter of the ticket, with as few words of the fork's own to the customer as it allows. */
+  closeTicket(connection: GatewayConnection, ticketId: string, signal: AbortSignal): Promise<void>;
   /** What of a destination this gateway does not have; undefined where all is there, or nobody can tell. */
   findMissing(
     connection: GatewayConnection,

@@ -16,10 +16,12 @@ export interface Schema {
   outbox: OutboxTable;
   handoff: HandoffTable;
   handoff_transfer: HandoffTransferTable;
+  ticket_return: TicketReturnTable;
   ticket_state: TicketStateTable;
   handoff_packet: HandoffPacketTable;
   consent_event: ConsentEventTable;
   csat_survey: CsatSurveyTable;
+  contact_spending: ContactSpendingTable;
   sla_watch: SlaWatchTable;
   sla_clock: SlaClockTable;
   sla_step: SlaStepTable;
@@ -276,11 +278,25 @@ interface HandoffTransferTable {
   queue_id: number | null;
   user_id: number | null;
   note_state: string | null;
+  is_there: Generated<boolean>;
   attempts: Generated<number>;
   due_at: Generated<Instant>;
   claim_id: string | null;
   history: Json;
   created_at: Generated<Instant>;
+  settled_at: Instant | null;
+}
+
+interface TicketReturnTable {
+  conversation_id: string;
+  tenant_id: string;
+  goal: string;
+  state: Generated<string>;
+  reason: string | null;
+  attempts: Generated<number>;
+  due_at: Generated<Instant>;
+  claim_id: string | null;
+  history: Json;
   settled_at: Instant | null;
 }
 
@@ -319,6 +335,16 @@ interface CsatSurveyTable {
   answer_id: string | null;
   has_comment: Generated<boolean>;
   answered_at: Instant | null;
+}
+
+/** What models have cost for a contact apart from committed turns. */
+interface ContactSpendingTable {
+  tenant_id: string;
+  contact_id: string;
+  /** The hour's place among those that are kept. */
+  slot: number;
+  hour: Instant;
+  micro_usd: BigIntText;
 }
 
 interface SlaWatchTable {

@@ -178,8 +178,22 @@ describe('a packet', () => {
     });
     expect(toBia.packet.writtenBy).toBe('rule');
     expect(toBia.packetText).not.toContain('500');
+    // Both are paid for, whatever became of them.
+    await until(async () => (await spentOn(ana)) > 0 && (await spentOn(bia)) > 0);
   });
 });
+
+/** What models have cost for a customer apart from turns, in millionths of a US dollar. */
+async function spentOn(customer: Customer): Promise<number> {
+  const { id } = await customer.conversation();
+  const row = await town.database.db
+    .selectFrom('contact_spending')
+    .innerJoin('conversation', 'conversation.contact_id', 'contact_spending.contact_id')
+    .select((is) => is.fn.sum('micro_usd').as('spent'))
+    .where('conversation.id', '=', id)
+    .executeTakeFirst();
+  return Number(row?.spent ?? 0);
+}
 
 /** Who wrote the packet, and how often a model was asked; undefined while there is none. */
 async function writersOf(customer: Customer): Promise<string | undefined> {
@@ -278,6 +292,7 @@ describe('Bruno, who has a conversation', () => {
     expect(await ana.messages()).toEqual(said);
     expect(ana.received()).toHaveLength(1);
     expect(await ana.conversation()).toMatchObject({ owner: 'human', handoff: 'taken' });
+    expect(await spentOn(ana)).toBeGreaterThan(0);
   });
 
   it('gets none while the bot has it, nor in a conversation of another tenant', async () => {

@@ -130,6 +130,34 @@ describe('a contact who costs too much', () => {
   });
 });
 
+describe('a contact whose answer was paid for and came to nothing', () => {
+  it.each([
+    ['gets a person where the tenant sets a limit', 1, { owner: 'human', ownerReason: 'contact-limit' }],
+    ['is answered where it sets none', 0, { owner: 'bot' }],
+  ])('%s', async (_title, contactMoneyPerDay, found) => {
+    await bakery.api('PATCH', '/settings', { body: { contactMoneyPerDay } });
+    town.gemini.nextAnswers([{ mode: 'slow', delayMs: 500 }]);
+    await machine.writes('Qual é a taxa de entrega?');
+    await until(() => town.gemini.requests.length === 1);
+    const { id } = await machine.conversation();
+    // Bruno takes over while the model writes.
+    await bakery.api('POST', `/conversations/${id}/takeover`, { body: {} });
+    await until(async () => {
+      const kept = await town.database.db.selectFrom('contact_spending').select('micro_usd').execute();
+      return kept.length === 1;
+    });
+    const unheard = machine.received().length;
+    await bakery.api('POST', `/conversations/${id}/return`, { body: {} });
+
+    await machine.writes('E até que horas?');
+    await machine.isQuiet();
+
+    expect(unheard).toBe(0);
+    expect(town.gemini.requests).toHaveLength(contactMoneyPerDay === 0 ? 2 : 1);
+    expect(await machine.conversation()).toMatchObject(found);
+  });
+});
+
 describe('a contact who writes a lot', () => {
   it('is counted by replies: three messages that were answered together are one', async () => {
     await bakery.api('PATCH', '/settings', { body: { contactPerDay: 2 } });

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Connection } from '../../sandbox/whaticket/connection.ts';
 import type { Ticket } from '../../sandbox/whaticket/tickets.ts';
 import { TRANSFER_ATTEMPTS_MAX } from '../../src/handoff/transfer.ts';
+import { registry } from '../../src/platform/metrics.ts';
 import { BAKERY_ARTICLES } from '../support/articles.ts';
 import { Town } from '../support/town.ts';
 import type { TenantOptions } from '../support/town.ts';
@@ -33,6 +34,7 @@ afterAll(async () => {
 
 afterEach(() => {
   town.gateway.lies.stop();
+  town.gateway.noteFaults.set({ mode: 'none' });
 });
 
 async function opens(options: TenantOptions): Promise<void> {
@@ -57,8 +59,10 @@ async function transferIs(state: string): Promise<void> {
 
 /** The next try is due now. */
 async function hurry(): Promise<void> {
-  await sql`update handoff_transfer set due_at = clock_timestamp()
-             where state = 'pending' and tenant_id = ${bakery.id}`.execute(town.database.db);
+  for (const table of ['handoff_transfer', 'ticket_return']) {
+    await sql`update ${sql.table(table)} set due_at = clock_timestamp()
+               where state = 'pending' and tenant_id = ${bakery.id}`.execute(town.database.db);
+  }
 }
 
 /** As if all tries but one had been made, and the last one were due. */
@@ -81,6 +85,30 @@ async function ownerIs(owner: string): Promise<void> {
 }
 
 const letters = () => bakery.deadLetters();
+
+const ticketReturn = async () => (await ana.conversation()).ticketReturn;
+
+async function returnIs(state: string, reason: string | null = null): Promise<void> {
+  await until(async () => {
+    const found = await ticketReturn();
+    return found?.state === state && found.reason === reason;
+  });
+}
+
+/** Somebody presses a button in our own panel. */
+async function press(button: 'takeover' | 'return' | 'close'): Promise<void> {
+  await bakery.api('POST', `/conversations/${(await ana.conversation()).id}/${button}`, { body: {} });
+}
+
+/** A person was called, has accepted the ticket in Whaticket, and we have seen it. */
+async function brunoIsThere(): Promise<void> {
+  await opens({ articles: BAKERY_ARTICLES, shape: 'W1' });
+  await anaAsksForAPerson();
+  await transferIs('verified');
+  await whaticket.agentAccepts(ana.phone, BRUNO);
+  await lookAgain();
+  await until(async () => (await ana.conversation()).handoff === 'taken');
+}
 
 describe('a customer who asks for a person', () => {
   it('is put where the people are: first the note, then the queue, and the bot stays silent', async () => {
@@ -419,6 +447,88 @@ describe('a fork that tells nothing of tickets', () => {
   });
 });
 
+describe('a conversation that is no person’s any more', () => {
+  it('takes its ticket along: back to the bot, and closed; the gateway’s word is not enough for that', async () => {
+    await brunoIsThere();
+    town.gateway.lies.tell('yes-without-doing', 1);
+    await press('return');
+    await returnIs('pending', 'not-moved');
+
+    // A person has it again before the next try, and keeps the ticket.
+    await press('takeover');
+    await hurry();
+    const { db } = town.database;
+    const found = db.selectFrom('ticket_return').select('reason').where('tenant_id', '=', bakery.id);
+    await until(async () => (await found.executeTakeFirst())?.reason === 'with-a-person');
+    expect(ticket()).toMatchObject({ status: 'open', userId: BRUNO });
+    expect(await ticketReturn()).toBeNull();
+
+    town.gateway.lies.tell('error-after-doing', 1);
+    await press('return');
+    await returnIs('verified');
+    expect(ticket()).toMatchObject({ status: 'pending', queueId: BOT_QUEUE, userId: null });
+    await ana.writes('Aceitam cheque?');
+    await ana.hears(2);
+    expect(await ana.conversation()).toMatchObject({ owner: 'bot', ownerReason: 'returned' });
+
+    await press('close');
+    await until(async () => ticket().status === 'closed' && (await ticketReturn())?.state === 'verified');
+    expect(await ana.conversation()).toMatchObject({ owner: 'nobody', ownerReason: 'closed' });
+  });
+
+  it.each([
+    ['nobody may move tickets', { login: false }, 'no-login'],
+    ['the bot has no queue of its own', { handoff: { queueId: PEOPLE } }, 'no-bot-queue'],
+  ])('is the bot’s all the same where %s', async (_case, options, reason) => {
+    await opens({ shape: 'W3', articles: BAKERY_ARTICLES, ...options });
+    await ana.writes('Aceitam cheque?');
+    await ana.hears(1);
+    await whaticket.agentMoves(ana.phone, PEOPLE);
+    await press('takeover');
+
+    await press('return');
+    await returnIs('not-possible', reason);
+
+    expect(await ana.conversation()).toMatchObject({ owner: 'bot' });
+  });
+});
+
+describe('a note that could not be written', () => {
+  async function noteFails(): Promise<void> {
+    await opens({});
+    town.gateway.noteFaults.set({ mode: 'server-error' });
+    await anaAsksForAPerson();
+    await until(async () => (await transfer())?.reason === 'note-not-written');
+    expect(ticket()).toMatchObject({ queueId: PEOPLE, status: 'pending' });
+    expect(await transfer()).toMatchObject({ state: 'pending', note: 'writing' });
+  }
+
+  it('is tried again when the ticket is there, also for a person who has come', async () => {
+    await noteFails();
+    const { moves } = town.gateway.lies;
+    await press('takeover');
+    town.gateway.noteFaults.set({ mode: 'none' });
+    await hurry();
+    await transferIs('verified');
+
+    expect(await transfer()).toMatchObject({ note: 'written', reason: null, attempts: 2 });
+    expect(ticket().notes).toHaveLength(1);
+    expect(town.gateway.lies.moves).toBe(moves);
+  });
+
+  it('is given up as often as a move, and the transfer stands', async () => {
+    await noteFails();
+    await sql`update handoff_transfer set attempts = ${TRANSFER_ATTEMPTS_MAX - 1} where tenant_id = ${bakery.id}`.execute(
+      town.database.db,
+    );
+    await hurry();
+    await transferIs('verified');
+
+    expect(await transfer()).toMatchObject({ note: 'failed', reason: 'note-not-written' });
+    expect(await letters()).toEqual([]);
+  });
+});
+
 describe('a customer whose ticket was deleted', () => {
   it('is followed to the next one, where the person is called then', async () => {
     await opens({ shape: 'W3', articles: BAKERY_ARTICLES });
@@ -433,5 +543,15 @@ describe('a customer whose ticket was deleted', () => {
 
     expect(ticket().id).not.toBe(first);
     expect(ticket()).toMatchObject({ queueId: PEOPLE });
+  });
+});
+
+describe('the tickets of a gateway', () => {
+  it('have a breaker of their own beside that of its sends', async () => {
+    const states = await registry.getSingleMetricAsString('plantao_breaker_state');
+    const { host } = new URL(town.gateway.url);
+
+    expect(states).toContain(`name="tickets ${host}"`);
+    expect(states).toContain(`name="gateway ${host}"`);
   });
 });

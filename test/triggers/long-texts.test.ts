@@ -66,6 +66,14 @@ const TOKENS: readonly string[] = [
     'retorn',
     'garant ',
   ],
+  ...[
+    'me liga por favor ',
+    'tem alguem ',
+    'nao quero falar com ',
+    'vou contar tudo que voces ',
+    'vou levar ',
+    'atendemte ',
+  ],
   ...['absurd', 'absurd ', 'golpe ', 'lata de ', 'pedido ', 'pedido numero ', 'order #', 'm1, '],
 ];
 

@@ -61,3 +61,42 @@ describe('a mood', () => {
     expect(sentences('not-angry').filter((text) => soundsAngry(text))).toEqual([]);
   });
 });
+
+/**
+ * Written by somebody who had seen neither the rules nor the other lists, and scored once before anybody repaired anything:
+ * that first score is in the README. Since then the rules have been mended with these at hand, so what is held here is that
+ * it gets no worse, not how well the next customer is understood.
+ */
+describe('sentences of an independent writer', () => {
+  const unseen = {
+    wishes: sentences('unseen-wishes'),
+    threats: sentences('unseen-threats'),
+    lookAlikes: sentences('unseen-look-alikes'),
+  };
+
+  it('are eighty wishes, sixty threats and a hundred and twenty that are neither', () => {
+    expect(unseen.wishes.length).toBeGreaterThanOrEqual(80);
+    expect(unseen.threats.length).toBeGreaterThanOrEqual(60);
+    expect(unseen.lookAlikes.length).toBeGreaterThanOrEqual(120);
+  });
+
+  it('that wish for a person are understood but for two in a hundred', () => {
+    const missed = unseen.wishes.filter((text) => !wantsHuman(text));
+
+    expect({ missed, isFew: missed.length <= 0.02 * unseen.wishes.length }).toMatchObject({ isFew: true });
+  });
+
+  it('that threaten are understood but for four in a hundred', () => {
+    const missed = unseen.threats.filter((text) => !threatens(text));
+
+    expect({ missed, isFew: missed.length <= 0.04 * unseen.threats.length }).toMatchObject({ isFew: true });
+  });
+
+  it('that are neither raise no more than one false alarm in a hundred', () => {
+    const falseAlarms = unseen.lookAlikes.filter((text) => wantsHuman(text) || threatens(text));
+
+    expect({ falseAlarms, isFew: falseAlarms.length <= 0.01 * unseen.lookAlikes.length }).toMatchObject({
+      isFew: true,
+    });
+  });
+});

@@ -85,6 +85,9 @@ function conversationRows(tx: Tx, tenantId: TenantId, { cursor, limit, state }: 
       on.onRef('handoff.conversation_id', '=', 'conversation.id').on('handoff.state', 'in', ['waiting', 'taken']),
     )
     .leftJoin('handoff_transfer', 'handoff_transfer.handoff_id', 'handoff.id')
+    .leftJoin('ticket_return', (on) =>
+      on.onRef('ticket_return.conversation_id', '=', 'conversation.id').on('conversation.owner', '<>', 'human'),
+    )
     .select((is) => [
       'conversation.id',
       'conversation.channel_id',
@@ -100,6 +103,11 @@ function conversationRows(tx: Tx, tenantId: TenantId, { cursor, limit, state }: 
       'handoff_transfer.state as transfer',
       'handoff_transfer.reason as transfer_reason',
       'handoff_transfer.attempts as transfer_attempts',
+      'handoff_transfer.note_state as transfer_note',
+      'ticket_return.goal as return_goal',
+      'ticket_return.state as return_state',
+      'ticket_return.reason as return_reason',
+      'ticket_return.attempts as return_attempts',
       exactTime('conversation.created_at').as('at'),
       sql<Date | null>`least(${is
         .selectFrom('message')
@@ -143,7 +151,21 @@ function conversationFromRow(row: ConversationRow, name: string | null): Omit<Co
     transfer:
       row.transfer === null
         ? null
-        : { state: row.transfer, reason: row.transfer_reason, attempts: row.transfer_attempts },
+        : {
+            state: row.transfer,
+            reason: row.transfer_reason,
+            attempts: row.transfer_attempts,
+            note: row.transfer_note,
+          },
+    ticketReturn:
+      row.return_state === null
+        ? null
+        : {
+            goal: row.return_goal,
+            state: row.return_state,
+            reason: row.return_reason,
+            attempts: row.return_attempts,
+          },
     waitingSince: row.waiting_since?.toISOString() ?? null,
     lastMessageAt: row.last_message_at?.toISOString() ?? null,
     createdAt: row.created_at.toISOString(),

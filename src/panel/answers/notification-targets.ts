@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
 import { addressPlace, openedAddress, SealedAddress, shownAs } from '../../handoff/notification-target.ts';
 import { noticeText, severityOf } from '../../handoff/notification-text.ts';
@@ -54,13 +55,17 @@ export function notificationTargetRoutes(needs: PanelNeeds): readonly Route[] {
       audit(needs, target, 'changed');
       return target;
     }),
-    tenantRoute(deleteNotificationTarget, async ({ params: { targetId: id }, inTenant }) => {
+    tenantRoute(deleteNotificationTarget, async ({ tenantId, params: { targetId: id }, inTenant }) => {
+      const keys = await needs.tenants.keysOf(tenantId);
+      const { address, ringing } = await inTenant((tx) => silence(tx, { tenantId, keys, id }));
+      const tenant = await needs.tenants.get(tenantId);
+      const alarms = await endAlarms(needs, address, noticesToEnd(tenant, ringing));
       const target = await inTenant(async (tx) => {
         const found = await get(tx, id);
         await tx.deleteFrom('notification_target').where('id', '=', id).execute();
         return found;
       });
-      audit(needs, target, 'deleted');
+      audit(needs, target, 'deleted', alarms);
     }),
     tenantRoute(testNotificationTarget, async ({ tenantId, params: { targetId: id }, inTenant }) => {
       const retryAfterMs = await needs.notifierTests.take(tenantId);
@@ -186,6 +191,47 @@ function answerFromRow(row: ShownRow): NotificationTarget {
   });
 }
 
+/** With more than these something else is wrong. */
+const ALARMS_MAX = 100;
+const ALARMS_AT_ONCE = 8;
+
+/**
+ * Has nothing more noted or told there, and says what still rings there, or was to be ended and is not: nobody could end it
+ * once the target is gone.
+ */
+async function silence(tx: Tx, which: Which) {
+  await get(tx, which.id, 'change');
+  await tx.updateTable('notification_target').set({ is_paused: true }).where('id', '=', which.id).execute();
+  await sql`
+    delete from notification where tenant_id = ${which.tenantId} and target_id = ${which.id} and action = 'tell'
+       and state = 'pending' and claim_id is null and not is_alarm_open`.execute(tx);
+  const { rows } = await sql<{ key: string }>`
+    select distinct coalesce(payload->>'alarm', key) as key from notification
+     where tenant_id = ${which.tenantId} and target_id = ${which.id}
+       and (is_alarm_open or (action = 'resolve' and state in ('pending', 'failed')))
+     limit ${ALARMS_MAX}`.execute(tx);
+  return { address: await addressOf(tx, which), ringing: rows.map(({ key }) => key) };
+}
+
+/**
+ * Ends alarms within the time of a test. What cannot be ended does not keep anybody from deleting a target whose key is no
+ * good any more; how many are left is recorded.
+ */
+async function endAlarms({ notifier }: PanelNeeds, address: TargetAddress, notices: readonly Notice[]) {
+  const signal = deadlineSignal(TEST_TIMEOUT_MS);
+  let ended = 0;
+  for (let begun = 0; begun < notices.length && !signal.aborted; begun += ALARMS_AT_ONCE) {
+    const told = notices.slice(begun, begun + ALARMS_AT_ONCE).map((notice) => notifier.tell(address, notice, signal));
+    const outcomes = await Promise.allSettled(told);
+    ended += outcomes.filter(({ status }) => status === 'fulfilled').length;
+  }
+  return { alarmsEnded: ended, alarmsLeft: notices.length - ended };
+}
+
+function noticesToEnd(tenant: Tenant, keys: readonly string[]): readonly Notice[] {
+  return keys.map((key) => ({ ...testNotice(tenant), action: 'resolve', alarmKey: `plantao-${key}` }));
+}
+
 function testNotice(tenant: Tenant): Notice {
   const id = randomUUID();
   const told = {
@@ -226,11 +272,18 @@ async function tell({ notifier }: PanelNeeds, address: TargetAddress, notice: No
   }
 }
 
-function audit({ log }: PanelNeeds, target: NotificationTarget, made: NotificationTargetChanged['change']): void {
+// eslint-disable-next-line max-params -- What was done to which, and for a deletion what it ended.
+function audit(
+  { log }: PanelNeeds,
+  target: NotificationTarget,
+  made: NotificationTargetChanged['change'],
+  alarms?: Pick<NotificationTargetChanged, 'alarmsEnded' | 'alarmsLeft'>,
+): void {
   notificationTargetChanged(log, {
     tenantId: target.tenantId,
     targetId: target.id,
     targetKind: target.kind,
     change: made,
+    ...alarms,
   });
 }

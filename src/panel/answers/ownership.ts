@@ -1,6 +1,7 @@
 import { changeOwner, findMessageBeingSent } from '../../conversation/ownership-store.ts';
-import type { OwnerChanged } from '../../conversation/ownership-store.ts';
+import type { OwnerChange, OwnerChanged } from '../../conversation/ownership-store.ts';
 import { lapseAfter } from '../../conversation/ownership.ts';
+import { noteTicketReturn } from '../../handoff/ticket-return-store.ts';
 import { monotonicMs, pause, systemClock } from '../../platform/time.ts';
 import { MessageId } from '../../vocabulary/ids.ts';
 import type { Tx } from '../../vocabulary/schema.ts';
@@ -23,20 +24,27 @@ export function ownershipRoutes(needs: PanelNeeds): readonly Route[] {
     }),
     tenantRoute(returnToBot, async ({ params: { conversationId }, body, inTenant }) => {
       const changed = await inTenant((tx) =>
-        changeOwner(tx, { conversationId, to: 'bot', reason: 'returned', ...body }),
+        withItsTicket(tx, { conversationId, to: 'bot', reason: 'returned', ...body }),
       );
       needs.bell.ringTurn(conversationId, 0);
       return answerOf(changed);
     }),
     tenantRoute(closeConversation, async ({ params: { conversationId }, body, inTenant }) => {
       const changed = await inTenant((tx) =>
-        changeOwner(tx, { conversationId, to: 'nobody', reason: 'closed', ...body }),
+        withItsTicket(tx, { conversationId, to: 'nobody', reason: 'closed', ...body }),
       );
       // What the customer wrote and nobody has answered begins the next episode now.
       needs.bell.ringTurn(conversationId, 0);
       return answerOf(changed);
     }),
   ];
+}
+
+/** The gateway's ticket follows later, by a worker: nobody waits for a gateway here. */
+async function withItsTicket(tx: Tx, change: OwnerChange): Promise<OwnerChanged> {
+  const changed = await changeOwner(tx, change);
+  await noteTicketReturn(tx, change.conversationId);
+  return changed;
 }
 
 function answerOf({ owner, epoch, ownerSince }: OwnerChanged) {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { OWNERS } from '../../conversation/ownership.ts';
-import { TRANSFER_STATES } from '../../handoff/transfer.ts';
+import { RETURN_GOALS, TRANSFER_STATES } from '../../handoff/transfer.ts';
 import { ChannelId, ContactId, ConversationId, MessageId, TurnId } from '../../vocabulary/ids.ts';
 import { MESSAGE_KINDS } from '../../vocabulary/message.ts';
 import { SLA_KINDS, SLA_STATES } from '../../vocabulary/sla.ts';
@@ -25,9 +25,22 @@ export const Conversation = z.object({
       state: z.enum(TRANSFER_STATES),
       reason: z.string().nullable().describe('Why it is not there, e.g. `unknown-queue`, `no-login`, `not-moved`.'),
       attempts: z.int(),
+      note: z
+        .enum(['writing', 'written', 'not-possible', 'failed'])
+        .nullable()
+        .describe('What became of the note for the person; it is tried as often as the transfer.'),
     })
     .nullable()
     .describe("Of an open handoff: how far its ticket is on the way to people in the gateway's own panel."),
+  ticketReturn: z
+    .object({
+      goal: z.enum(RETURN_GOALS),
+      state: z.enum(TRANSFER_STATES),
+      reason: z.string().nullable().describe('Why it is not there, e.g. `no-bot-queue`, `no-login`, `not-moved`.'),
+      attempts: z.int(),
+    })
+    .nullable()
+    .describe("Of a conversation that was given back or closed here: how far the gateway's ticket has followed."),
   sla: z
     .array(z.object({ kind: z.enum(SLA_KINDS), dueAt: instant.nullable(), state: z.enum(SLA_STATES) }))
     .describe('The clocks that run for the customer, the most urgent first; due at null: not in sight.'),
@@ -150,6 +163,8 @@ export const returnToBot = operation({
   method: 'post',
   path: '/api/v1/tenants/{tenantId}/conversations/{conversationId}/return',
   summary: 'The bot answers from now on.',
+  description:
+    "The gateway's ticket goes back to the bot's queue, a moment later; `ticketReturn` of the conversation says how far it is.",
   access: TENANT_AGENT,
   params: ConversationParams,
   query: NOTHING,
@@ -164,6 +179,7 @@ export const closeConversation = operation({
   method: 'post',
   path: '/api/v1/tenants/{tenantId}/conversations/{conversationId}/close',
   summary: 'The matter is over; the next message of the customer begins a new episode.',
+  description: "The gateway's ticket is closed, a moment later; `ticketReturn` of the conversation says how far it is.",
   access: TENANT_AGENT,
   params: ConversationParams,
   query: NOTHING,

@@ -158,6 +158,8 @@ export const deleteNotificationTarget = operation({
   method: 'delete',
   path: '/api/v1/tenants/{tenantId}/notification-targets/{targetId}',
   summary: 'Forget a target, and what was still to be told there.',
+  description:
+    'Alarms that still ring there are ended first, within fifteen seconds. It is forgotten also when they cannot be; the log says how many are left.',
   access: TENANT_ADMIN,
   params: TargetParams,
   query: NOTHING,

@@ -89,6 +89,15 @@ describe('on the wire of Gemini', () => {
     expect(await sent('gemini-2.0-flash')).not.toHaveProperty('generationConfig.thinkingConfig');
   });
 
+  it('an answer that cannot be used says what it cost, because it is billed like any other', async () => {
+    gemini.faults.set({ mode: 'max-tokens' });
+
+    await expect(sent(MODEL)).rejects.toMatchObject({
+      code: 'MODEL_ANSWER_UNUSABLE',
+      detail: { costUsd: expect.any(Number) },
+    });
+  });
+
   // Jest gives its tests a global object of their own, where the limit cannot be set; this one has a process of its own.
   it('an answer of 20 MB is cut off on the way', async () => {
     gemini.faults.set({ mode: 'huge' });

@@ -3,7 +3,7 @@ import type { GenerateContentRequest, GenerationConfig, ResponseSchema } from '@
 import type { Secret } from '../../platform/secret.ts';
 import type { ComposeRequest, Draft, Model } from '../../vocabulary/model.ts';
 import { OUTPUT_TOKENS_MAX, TEMPERATURE, parseDraftText } from '../model-calls/draft-text.ts';
-import { ModelCalls } from '../model-calls/model-call.ts';
+import { ModelCalls, paidFor } from '../model-calls/model-call.ts';
 import type { ModelLimits, ModelNeeds } from '../model-calls/model-call.ts';
 import { boundFetch } from './bounded-fetch.ts';
 import { parseGeminiAnswer, usageOf, writtenText } from './gemini-answer.ts';
@@ -56,7 +56,7 @@ export class GeminiClient implements Model {
     return await this.#calls.run(async (callSignal) => {
       const answer = parseGeminiAnswer(await this.#generate(request, callSignal));
       const usage = this.#calls.count(usageOf(answer, this.name));
-      return { ...parseDraftText(writtenText(answer)), usage };
+      return { ...paidFor(usage, () => parseDraftText(writtenText(answer))), usage };
     }, signal);
   }
 

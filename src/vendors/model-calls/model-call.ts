@@ -186,6 +186,16 @@ export class ModelCalls {
   }
 }
 
+/** Reads an answer that was counted. One that cannot be used says what it cost, because that was paid all the same. */
+export function paidFor<Result>(usage: ModelUsage, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Failure) || usage.costUsd === undefined) throw error;
+    throw new Failure(error.code, { ...error.detail, costUsd: usage.costUsd }, { cause: error.cause });
+  }
+}
+
 /** Throttled by our own cool-down: nothing was sent, so it must not start another one. */
 class HeldBack extends Failure {
   constructor(model: string, retryAfterMs: number) {

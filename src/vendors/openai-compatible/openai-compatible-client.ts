@@ -4,7 +4,7 @@ import type { Secret } from '../../platform/secret.ts';
 import { Failure } from '../../vocabulary/failures.ts';
 import type { ComposeRequest, Draft, Model, ModelUsage } from '../../vocabulary/model.ts';
 import { OUTPUT_TOKENS_MAX, TEMPERATURE, parseDraftText, unusable } from '../model-calls/draft-text.ts';
-import { ModelCalls } from '../model-calls/model-call.ts';
+import { ModelCalls, paidFor } from '../model-calls/model-call.ts';
 import type { ModelLimits, ModelNeeds } from '../model-calls/model-call.ts';
 import { failureFromStatus, failureFromTransport } from './openai-failures.ts';
 
@@ -85,7 +85,7 @@ export class OpenAiCompatibleClient implements Model {
       const completion = Completion.safeParse(response.data);
       if (!completion.success) throw unusable('envelope', completion.error);
       const usage = this.#calls.count(usageOf(completion.data, this.name));
-      return { ...parseDraftText(textOf(completion.data)), usage };
+      return { ...paidFor(usage, () => parseDraftText(textOf(completion.data))), usage };
     }, signal);
   }
 

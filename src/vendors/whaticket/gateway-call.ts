@@ -11,7 +11,7 @@ export interface GatewayCall {
   readonly baseUrl: string;
   readonly path: string;
   /** What is sent. Without it the call is a GET. */
-  readonly body?: Readonly<Record<string, string | number | null>>;
+  readonly body?: Readonly<Record<string, string | number | boolean | null>>;
   /** How it is sent; POST unless told. */
   readonly method?: 'PUT';
   readonly bearer?: string;

@@ -59,6 +59,9 @@ export function createWhaticketTickets(client: AxiosInstance, log: Logger): Gate
     moveTicket: async (connection, { ticketId, to }, signal) => {
       await waysOf(connection, signal).move(ticketId, to);
     },
+    closeTicket: async (connection, ticketId, signal) => {
+      await waysOf(connection, signal).close(ticketId);
+    },
     findMissing: async (connection, to, signal) => await waysOf(connection, signal).missing(to),
   };
 }
@@ -69,6 +72,7 @@ interface Ways {
   readonly read: (ticketId: string) => Promise<TicketState | 'not-there' | 'of-another-company'>;
   readonly note: (note: TicketNote) => Promise<NoteOutcome>;
   readonly move: (ticketId: string, to: TicketDestination) => Promise<void>;
+  readonly close: (ticketId: string) => Promise<void>;
   readonly missing: (to: TicketDestination) => Promise<'unknown-queue' | 'unknown-user' | undefined>;
 }
 
@@ -131,6 +135,9 @@ function userWays({ client, sessions, signal }: Calling, connection: ConnectionW
     move: async (ticketId, to) => {
       assertTaken(profile, await call(ticketPath(ticketId), moveBody(to), 'PUT'));
     },
+    close: async (ticketId) => {
+      assertTaken(profile, await call(ticketPath(ticketId), CLOSE_BODY[profile], 'PUT'));
+    },
     missing: async (to) => await findMissing(look, profile, to),
   };
 }
@@ -140,7 +147,20 @@ function numberOrText(id: string): number | string {
   return /^\d{1,15}$/.test(id) ? Number(id) : id;
 }
 
-type Body = Readonly<Record<string, string | number | null>>;
+type Body = Readonly<Record<string, string | number | boolean | null>>;
+
+/**
+ * A fork may send a farewell, or ask for a mark first and leave the ticket open for that once, with a 200. One can be asked
+ * not to.
+ *
+ * Source: launcherbr/whaticketsaas and ticketz-oss/ticketz, backend/src/services/TicketServices/UpdateTicketService.ts.
+ */
+const CLOSE_BODY: Readonly<Record<GatewayProfile, Body>> = {
+  community: { status: 'closed' },
+  launcherbr: { status: 'closed' },
+  ticketz: { status: 'closed', justClose: true },
+  hosted: { status: 'closed' },
+};
 
 function ticketPath(ticketId: string): string {
   return `/tickets/${encodeURIComponent(ticketId)}`;
@@ -250,6 +270,9 @@ function hostedWays(client: AxiosInstance, connection: GatewayConnection, signal
           ? { status: 'pending', ...queue, userId: null }
           : { status: 'open', ...queue, userId: String(userId) };
       assertTaken('hosted', await update(ticketId, move));
+    },
+    close: async (ticketId) => {
+      assertTaken('hosted', await update(ticketId, CLOSE_BODY.hosted));
     },
     missing: () => Promise.resolve(undefined),
   };
