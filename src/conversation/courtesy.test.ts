@@ -133,6 +133,26 @@ describe('what is said beside an answer', () => {
     expect(said(saidAt(6))).toBe(true);
   });
 
+  it('is said in a bubble of its own where one would be longer than WhatsApp takes', () => {
+    const tenant = tenantWith({ businessCalendar: WEEKDAYS_ONLY, hours: { outside: 'answer-and-say' } });
+    const lengthsOf = (decision: Decision, introducedAt: Date | undefined) =>
+      wordsOf(withCourtesies(decision, { turn: turnOf(['oi'], { introducedAt }), tenant }))?.map(
+        ({ length }) => length,
+      );
+    const long = 'a'.repeat(4_090);
+
+    for (const decision of [
+      { ...reply, bubbles: [long] },
+      { ...call, bubbles: [long] },
+    ] satisfies Decision[]) {
+      for (const introducedAt of [NOON, undefined]) {
+        const lengths = lengthsOf(decision, introducedAt) ?? [];
+        expect(Math.max(...lengths)).toBe(4_090);
+        expect(lengths).toHaveLength(introducedAt === undefined ? 3 : 2);
+      }
+    }
+  });
+
   it('is who speaks, but not twice where a greeting has said it', () => {
     const turn = turnOf(['oi'], { introducedAt: undefined });
     const greeting =

@@ -1,3 +1,4 @@
+import { BUBBLE_CHARACTERS_MAX } from '../delivery/delivery.ts';
 import {
   businessCalendarOf,
   isClosingThanks,
@@ -20,8 +21,6 @@ import { routingOf, triggersInWords } from './triggers.ts';
 const DAY_MS = 86_400_000;
 /** How long after the last word to a customer thanks are for that. */
 const GOODBYE_WITHIN_MS = DAY_MS;
-/** A bubble with an introduction stays below WhatsApp's 4,096 characters, or the introduction gets a bubble of its own. */
-const INTRODUCED_CHARACTERS_MAX = 4_000;
 
 interface Place {
   readonly turn: Turn;
@@ -173,21 +172,21 @@ function withPeopleBack(decision: Decision, { turn, tenant }: Place): Decision {
   if (decision.kind === 'hand-over') {
     const [last, ...before] = decision.bubbles.toReversed();
     if (last === undefined) return decision;
-    const sentence = `${last} ${phrases.peopleBack(backOf({ turn, tenant }, closed))}`;
+    const ending = inOneBubble([last, phrases.peopleBack(backOf({ turn, tenant }, closed))], ' ');
     return {
       ...decision,
-      bubbles: [...before.toReversed(), sentence],
+      bubbles: [...before.toReversed(), ...ending],
       courtesies: { ...decision.courtesies, saysAway: true },
     };
   }
   const isToSay = tenant.settings.hours.outside === 'answer-and-say' && !wasAwaySaid(turn, closed);
   if (decision.kind !== 'reply' || !isToSay || decision.courtesies?.consent !== undefined) return decision;
   const [first, ...others] = decision.bubbles;
-  const text = awayText(tenant, turn, 'awayBesides');
   const last = others.at(-1);
+  const ending = inOneBubble([last ?? first, awayText(tenant, turn, 'awayBesides')], '\n\n');
   return {
     ...decision,
-    bubbles: last === undefined ? [`${first}\n\n${text}`] : [first, ...others.slice(0, -1), `${last}\n\n${text}`],
+    bubbles: last === undefined ? ending : [first, ...others.slice(0, -1), ...ending],
     courtesies: { ...decision.courtesies, saysAway: true },
   };
 }
@@ -204,11 +203,13 @@ function introduced(decision: Decision, { turn, tenant }: Place): Decision {
   // The greeting says it all by itself.
   if (greeting !== undefined && first.startsWith(greeting)) return { ...decision, courtesies };
   const words = introductionTo(decision, first, tenant);
-  const bubbles: [string, ...string[]] =
-    words.length + first.length > INTRODUCED_CHARACTERS_MAX
-      ? [words, first, ...others]
-      : [`${words}\n\n${first}`, ...others];
-  return { ...decision, bubbles, courtesies };
+  return { ...decision, bubbles: [...inOneBubble([words, first], '\n\n'), ...others], courtesies };
+}
+
+/** Two texts together, or each in a bubble of its own where they would be too long for one. */
+function inOneBubble([first, second]: readonly [string, string], gap: string): [string, ...string[]] {
+  const together = `${first}${gap}${second}`;
+  return together.length <= BUBBLE_CHARACTERS_MAX ? [together] : [first, second];
 }
 
 function introductionTo(decision: Decision, first: string, tenant: Tenant): string {

@@ -24,7 +24,7 @@ export const BUBBLES_MAX = 4;
 /** A bubble that still reads well on a phone. */
 const BUBBLE_CHARACTERS = 700;
 /** WhatsApp's own limit for a text is 4,096 characters. Source: WhatsApp Cloud API, text messages. */
-const BUBBLE_CHARACTERS_MAX = 4_096;
+export const BUBBLE_CHARACTERS_MAX = 4_096;
 
 /**
  * Splits a reply into at most four bubbles, at its paragraphs where it has them.
