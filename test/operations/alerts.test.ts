@@ -7,7 +7,14 @@ import { z } from 'zod';
 import { collectProcessMetrics, registry } from '../../src/platform/metrics.ts';
 import { BASE_BACKUP_HOURS_MAX, VERIFIED_HOURS_MAX } from '../../src/recovery/backup-age.ts';
 import { exists, read } from '../drift/project.ts';
-import { alertNames, readRules, readRuleTests, RULE_FILES, RULE_TEST_FILES } from '../support/alert-rules.ts';
+import {
+  alertNames,
+  readRules,
+  readRuleTests,
+  RULE_FILES,
+  RULE_TEST_FILES,
+  writeWithItsAlerts,
+} from '../support/alert-rules.ts';
 import { itWhere } from '../support/it-where.ts';
 import { whyNo } from '../support/on-path.ts';
 import { runProgram } from '../support/run-program.ts';
@@ -39,7 +46,11 @@ describe('the rules', () => {
 
   for (const file of RULE_TEST_FILES) {
     itWhere(whyNo('promtool'), `fire, do not fire just below, and end, each as its test says (${file})`, async () => {
-      expect(await runProgram('promtool', ['test', 'rules', file])).toMatchObject({ code: 0 });
+      const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'plantao-rules-'));
+      const tests = writeWithItsAlerts(file, folder);
+
+      expect(await runProgram('promtool', ['test', 'rules', tests])).toMatchObject({ code: 0 });
+      fs.rmSync(folder, { recursive: true });
     });
   }
 
