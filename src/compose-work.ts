@@ -247,6 +247,7 @@ function openDeliveries(config: WorkerConfig, base: Base, outbox: OutboxStore): 
     outbox,
     gateway,
     channelOf: (id) => channels.find(id),
+    newestChannelOf: (id) => channels.findFresh(id),
     keysOf: (id) => tenants.keysOf(id),
     callPerson: async (tx, conversationId, reason) => {
       const { moved } = await changeOwner(tx, { conversationId, to: 'human', handoff: 'waiting', reason });

@@ -9,7 +9,7 @@ import type { Channel } from '../tenants/tenants.ts';
 import { deliveryAttempted, firstBubbleSent, sendConfirmedLate, unknownSendSettled } from '../vocabulary/events.ts';
 import { Failure } from '../vocabulary/failures.ts';
 import type { Gateway } from '../vocabulary/gateway.ts';
-import type { ConversationId, TenantId } from '../vocabulary/ids.ts';
+import type { ChannelId, ConversationId, TenantId } from '../vocabulary/ids.ts';
 import type { Address } from '../vocabulary/message.ts';
 import { CLAIM_GOOD_FOR_MS, SEND_TIMEOUT_MS } from './delivery.ts';
 import { settleEchoes } from './echo-store.ts';
@@ -28,6 +28,8 @@ export interface DeliverNeeds extends SettleUnknownNeeds, EchoNeeds {
       'claim' | 'unclaimUnheard' | 'reserveSlot' | 'findHead' | 'markSent' | 'markForRetry' | 'unclaim' | 'markUnknown'
     >;
   readonly gateway: Gateway;
+  /** The channel as it is now; `channelOf` may answer from some seconds ago. */
+  readonly newestChannelOf: (id: ChannelId) => Promise<Channel | undefined>;
   /** Rings the delivery of this conversation again. Never throws and never waits. */
   readonly ringDelivery: (id: ConversationId, delayMs: number) => void;
   /** Counts an attempt that did not end as sent. Never throws and never waits. */
@@ -155,10 +157,9 @@ async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending, spa
   };
   let providerMessageId: string | undefined;
   try {
-    const sent = await needs.gateway.sendText(
-      channel.gateway,
-      { addresses, ticketId: bubble.ticketId, text: bubble.text },
-      AbortSignal.timeout(SEND_TIMEOUT_MS),
+    const message = { addresses, ticketId: bubble.ticketId, text: bubble.text };
+    const sent = await withNewestToken(needs, channel, (gateway) =>
+      needs.gateway.sendText(gateway, message, AbortSignal.timeout(SEND_TIMEOUT_MS)),
     );
     providerMessageId = sent.providerMessageId;
   } catch (error) {
@@ -174,6 +175,25 @@ async function send(needs: DeliverNeeds, { id, bubble, claimedAt }: Sending, spa
     firstBubbleSent((systemClock.now().getTime() - bubble.askedAt.getTime()) / 1_000);
   }
   return isMore ? 'go-on' : 'stop';
+}
+
+/**
+ * A token that is refused may have been changed since this process read the channel. A refusal comes before the gateway does
+ * anything, so the new token may try at once.
+ */
+async function withNewestToken<Sent>(
+  needs: DeliverNeeds,
+  channel: Channel,
+  call: (gateway: Channel['gateway']) => Promise<Sent>,
+): Promise<Sent> {
+  try {
+    return await call(channel.gateway);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'GATEWAY_CREDENTIALS_REFUSED') throw error;
+    const newest = await needs.newestChannelOf(channel.id).catch(() => undefined);
+    if (newest === undefined || newest.gateway.token.reveal() === channel.gateway.token.reveal()) throw error;
+    return await call(newest.gateway);
+  }
 }
 
 /** Where a claimed bubble goes. What cannot be read now is not sent now: nothing has left the house yet. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Town } from '../support/town.ts';
 import type { Customer, TownTenant } from '../support/town-people.ts';
@@ -69,6 +70,26 @@ describe('a gateway that refuses a part of a long answer', () => {
       expect(await bakery.deadLetters()).toMatchObject([{ state: 'replayed' }]);
     });
   }
+});
+
+describe('a gateway whose token has just been changed, here and there', () => {
+  it('is told by the new one what a worker says that knew the old one a moment ago', async () => {
+    town.gemini.answers('O pão sai às 7h.');
+    await ana.writes('Quando sai o pão?');
+    await ana.hears(1);
+    const { name, profile, webhook, echoes } = bakery.connection;
+    const token = randomBytes(16).toString('hex');
+    await bakery.api('PATCH', `/channels/${bakery.channelId}`, { body: { gateway: { token } } });
+    town.gateway.removeConnection(bakery.connection);
+    town.gateway.addConnection({ name, profile, webhook, echoes, token });
+
+    await ana.writes('E amanhã?');
+    await until(() => town.sent().length === 2);
+    await ana.isQuiet();
+
+    expect(await bakery.deadLetters()).toEqual([]);
+    expect(await ana.settled()).toEqual(['reply', 'reply']);
+  });
 });
 
 describe('a gateway that refuses our credentials', () => {
